@@ -1,0 +1,156 @@
+package claims
+
+import (
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/oidckit/oidckit/internal/strictjson"
+)
+
+// String returns the string that the path leads to. Errors are of type *Error.
+func (s Set) String(p Path) (string, error) {
+	value, err := s.lookup(p)
+	if err != nil {
+		return "", err
+	}
+	text, ok := strictjson.String(value)
+	if !ok {
+		return "", wrongType(p, value, "a string")
+	}
+	return text, nil
+}
+
+// Strings returns the strings that the path leads to. One string stands for a
+// list of one, for providers write a list with one element so; anything else
+// than a string or a list of strings is an error, never an empty list. An empty
+// list is empty. Errors are of type *Error.
+func (s Set) Strings(p Path) ([]string, error) {
+	value, err := s.lookup(p)
+	if err != nil {
+		return nil, err
+	}
+	if text, ok := strictjson.String(value); ok {
+		return []string{text}, nil
+	}
+	elements, ok := strictjson.Elements(value)
+	if !ok {
+		return nil, wrongType(p, value, "a string or a list of strings")
+	}
+	texts := make([]string, len(elements))
+	for i, e := range elements {
+		if texts[i], ok = strictjson.String(e); !ok {
+			return nil, wrongType(p, e, "a list of strings")
+		}
+	}
+	return texts, nil
+}
+
+// Bool returns the boolean that the path leads to. Errors are of type *Error.
+func (s Set) Bool(p Path) (bool, error) {
+	value, err := s.lookup(p)
+	if err != nil {
+		return false, err
+	}
+	if strictjson.Kind(value) != 't' {
+		return false, wrongType(p, value, "a boolean")
+	}
+	return value[0] == 't', nil
+}
+
+// Int64 returns the whole number that the path leads to, exactly or not at all.
+// Errors are of type *Error.
+func (s Set) Int64(p Path) (int64, error) {
+	value, err := s.lookup(p)
+	if err != nil {
+		return 0, err
+	}
+	if strictjson.Kind(value) != '0' {
+		return 0, wrongType(p, value, "a number")
+	}
+	n, err := strconv.ParseInt(string(value), 10, 64)
+	if err != nil {
+		return 0, &Error{Claim: p.String(), Reason: Malformed, Hint: "not a whole number of 64 bits"}
+	}
+	return n, nil
+}
+
+// maxDate is the last second of the year 9999. Dates beyond it overflow
+// somewhere, and what overflows lands in the past.
+const maxDate = 253402300799
+
+// Time returns the NumericDate (RFC 7519 section 2) that the path leads to:
+// seconds since 1970, fractions allowed, from 1970 to 9999. Errors are of type
+// *Error.
+func (s Set) Time(p Path) (time.Time, error) {
+	value, err := s.lookup(p)
+	if err != nil {
+		return time.Time{}, err
+	}
+	if strictjson.Kind(value) != '0' {
+		return time.Time{}, wrongType(p, value, "a number")
+	}
+	seconds, err := strconv.ParseFloat(string(value), 64)
+	if err != nil || !(seconds >= 0 && seconds <= maxDate) {
+		return time.Time{}, &Error{Claim: p.String(), Reason: Malformed, Hint: "not a date from 1970 to 9999"}
+	}
+	whole, fraction := math.Modf(seconds)
+	return time.Unix(int64(whole), int64(fraction*float64(time.Second))), nil
+}
+
+// Decode decodes the whole object into v, a pointer to a struct or map. Names
+// match exactly, and numbers in interfaces keep their text as json.Number of
+// the go-jose json package.
+func (s Set) Decode(v any) error {
+	if s.raw == nil {
+		return strictjson.Decode([]byte("{}"), v)
+	}
+	return strictjson.Decode(s.raw, v)
+}
+
+// Scopes returns the scopes of an access token: those of "scope" (RFC 9068
+// section 2.2.3, RFC 8693 section 4.2) and of "scp", as Entra and Okta call it,
+// each a list or one string with spaces between. No such claim means no scopes;
+// one of another type is an *Error.
+func (s Set) Scopes() ([]string, error) {
+	var scopes []string
+	for _, name := range []string{"scope", "scp"} {
+		values, err := s.Strings(P(name))
+		if IsMissing(err) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, v := range values {
+			for _, scope := range strings.Split(v, " ") {
+				if scope != "" && !slices.Contains(scopes, scope) {
+					scopes = append(scopes, scope)
+				}
+			}
+		}
+	}
+	return scopes, nil
+}
+
+func wrongType(p Path, value []byte, want string) error {
+	return &Error{Claim: p.String(), Reason: WrongType, Hint: "got " + typeName(value) + ", want " + want}
+}
+
+func typeName(value []byte) string {
+	switch strictjson.Kind(value) {
+	case '{':
+		return "an object"
+	case '[':
+		return "a list"
+	case '"':
+		return "a string"
+	case '0':
+		return "a number"
+	case 't':
+		return "a boolean"
+	}
+	return "null"
+}

@@ -1,0 +1,27 @@
+// Package oidckit is the error vocabulary of the module, and its map.
+//
+// The module is for programs that trust an OpenID Connect provider: relying
+// parties that log people in, resource servers that check bearer tokens, and
+// proxies that exchange tokens. Each package does one part and can be used
+// alone:
+//
+//   - [github.com/oidckit/oidckit/middleware]: net/http middleware, bearer
+//     tokens for APIs and logins for web applications. Most programs need no more.
+//   - [github.com/oidckit/oidckit/oidc]: providers, clients, token verifiers,
+//     userinfo, refresh and logout, without any HTTP server.
+//   - [github.com/oidckit/oidckit/oidc/oidctest]: an OpenID provider in memory,
+//     for tests and demonstrations.
+//   - [github.com/oidckit/oidckit/claims]: paths into a token's claims and typed
+//     values found there.
+//   - [github.com/oidckit/oidckit/discovery]: provider metadata, fetched or static.
+//   - [github.com/oidckit/oidckit/jwks]: keys that verify tokens, remote, static or
+//     symmetric.
+//   - [github.com/oidckit/oidckit/clientauth]: how a client proves who it is.
+//
+// # Errors
+//
+// Each package has typed errors that say what happened. All of them answer
+// [errors.Is] for one of the four sentinels here, which say what a caller
+// should do about it. An error that answers to none of them is a bug or a
+// configuration mistake: an HTTP server says 500.
+package oidckit

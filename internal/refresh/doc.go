@@ -1,0 +1,17 @@
+// Package refresh keeps the last good copy of something remote, and the one
+// fetch that may replace it: the policy that metadata and key sets share.
+//
+//   - The first caller starts the fetch, everybody else waits for the same one.
+//     It runs on a context of its own; a caller's cancelled context ends only
+//     that caller's wait.
+//   - A copy is fresh for as long as its source says. After that it still
+//     serves, while one fetch in the background replaces it.
+//   - A fetch that fails changes nothing. A copy older than MaxStale beyond its
+//     freshness serves no more: whoever asks gets oidckit.ErrUnavailable.
+//   - A source that failed is left alone for a while, and a newer copy can be
+//     asked for only so often, counted from the start of the attempt whatever
+//     came of it: no stranger can make us call the source at will. Who comes too
+//     soon is answered at once, never queued.
+//
+// Nothing runs while nobody asks.
+package refresh

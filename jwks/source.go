@@ -1,0 +1,124 @@
+package jwks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/oidckit/oidckit/internal/jwt"
+)
+
+// A Source gives the keys of one issuer. It must be safe for concurrent use.
+type Source interface {
+	// Keys returns keys that fit the query, at most a handful. No fitting key is
+	// a *KeyNotFoundError, or an empty answer; keys that cannot be had at the
+	// moment are an error that answers errors.Is for oidckit.ErrUnavailable.
+	//
+	// A Query with Retry follows one whose keys did not verify the signature: a
+	// provider may have replaced a key under the same "kid". The source then
+	// returns only keys that it did not return before.
+	Keys(ctx context.Context, q Query) ([]Key, error)
+}
+
+// A Query describes a token to a [Source].
+type Query struct {
+	KeyID     string // "kid", may be empty
+	Algorithm string // "alg", on the caller's allow list
+	Retry     bool   // the keys of the first answer did not fit
+}
+
+// maxTries is how many keys are tried for a token.
+const maxTries = 8
+
+// match chooses by kid, key type and algorithm together. A token without "kid"
+// may be of each key that fits. A "kid" that no key has may be of a key without
+// one, if that is the only key that fits.
+func match(keys []Key, q Query) []Key {
+	var named, nameless, fitting []Key
+	for _, k := range keys {
+		if !k.fits(q.Algorithm) {
+			continue
+		}
+		fitting = append(fitting, k)
+		switch k.id {
+		case "":
+			nameless = append(nameless, k)
+		case q.KeyID:
+			named = append(named, k)
+		}
+	}
+	switch {
+	case q.KeyID == "":
+		named = fitting
+	case named == nil && len(nameless) == 1 && len(fitting) == 1:
+		named = nameless
+	}
+	return named[:min(len(named), maxTries)]
+}
+
+// Static holds keys that never change. The zero Static has none.
+type Static []Key
+
+// Keys implements [Source].
+func (s Static) Keys(_ context.Context, q Query) ([]Key, error) {
+	if q.Retry {
+		return nil, nil
+	}
+	return match(s, q), nil
+}
+
+// Symmetric returns a source for tokens in HS256, HS384 or HS512 that are keyed
+// by a secret which issuer and reader share (OpenID Connect Core section 10.1). A
+// secret shorter than the hash of one of the algorithms is an error (RFC 7518
+// section 3.2).
+func Symmetric(secret []byte, algorithms ...string) (Source, error) {
+	keys := make(Static, 0, len(algorithms))
+	for _, alg := range algorithms {
+		if !slices.Contains(jwt.Symmetric, alg) {
+			return nil, fmt.Errorf("jwks: %q is no symmetric algorithm, use one of %v", alg, jwt.Symmetric)
+		}
+		if !jwt.Fits(alg, secret) {
+			return nil, fmt.Errorf("jwks: the secret is shorter than the %d bytes that %s needs", jwt.Hash(alg).Size(), alg)
+		}
+		keys = append(keys, Key{algorithm: alg, material: slices.Clone(secret)})
+	}
+	return &keys, nil
+}
+
+// verify checks the signature of t with the keys of src.
+func verify(ctx context.Context, src Source, t *jwt.Token) error {
+	q := Query{KeyID: t.KeyID, Algorithm: t.Algorithm}
+	keys, err := src.Keys(ctx, q)
+	if err != nil {
+		return err
+	}
+	tried := try(t, keys)
+	if tried == nil {
+		return nil
+	}
+	// The key may have been replaced; ask once more. A source that is asked too
+	// often has no answer, and then the first finding stands.
+	q.Retry = true
+	if keys, err = src.Keys(ctx, q); err == nil && len(keys) > 0 {
+		return try(t, keys)
+	}
+	var notFound *KeyNotFoundError
+	if err != nil && !errors.As(err, &notFound) && ctx.Err() != nil {
+		return err
+	}
+	return tried
+}
+
+func try(t *jwt.Token, keys []Key) (err error) {
+	err = &KeyNotFoundError{KeyID: t.KeyID, Algorithm: t.Algorithm}
+	for _, k := range keys[:min(len(keys), maxTries)] {
+		if !k.fits(t.Algorithm) {
+			continue
+		}
+		if err = t.Verify(k.material); err == nil {
+			return nil
+		}
+	}
+	return err
+}

@@ -1,0 +1,28 @@
+// Package oidc logs people in at an OpenID provider, verifies the tokens it
+// issues, and calls its endpoints. It knows no HTTP server: package middleware
+// makes handlers of it.
+//
+// A [Provider] is where the trust comes from: an issuer, its metadata and its
+// keys. It is made without I/O, so that a program starts while its provider is
+// down, and heals. A [Client] is this program as that provider knows it:
+//
+//	provider, err := oidc.NewProvider(oidc.Config{Issuer: "https://id.example.com"})
+//	client, err := oidc.NewClient(provider, oidc.ClientConfig{
+//		ClientID: "shop", ClientSecret: secret, RedirectURL: "https://shop.example.com/callback",
+//	})
+//
+// # Logging in
+//
+// [Client.Begin] makes state, nonce and PKCE verifier together and says where to
+// send the browser. [Client.Finish] takes what came back, checks all of it,
+// exchanges the code once and verifies the ID token. There is no way to finish
+// without the [Flow] that Begin made, and no check that is left to the caller.
+//
+// # Tokens
+//
+// ID tokens and access tokens have verifiers and types of their own, and neither
+// is taken for the other: [Client.VerifyIDToken] gives an [*IDToken],
+// [AccessTokenVerifier.Verify] an [*AccessToken]. A refusal is an [*Error] with a
+// [Reason]; keys that cannot be had are an *oidckit.UnavailableError, which is no
+// refusal.
+package oidc

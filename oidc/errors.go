@@ -1,0 +1,171 @@
+package oidc
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/oidckit/oidckit"
+	"github.com/oidckit/oidckit/internal/jwt"
+	"github.com/oidckit/oidckit/jwks"
+)
+
+// A Reason is why a token was refused, for programs to compare.
+type Reason string
+
+// The reasons an [Error] can have, in the order in which they are found.
+const (
+	ReasonMalformed       Reason = "malformed"        // not a strict compact JWS of a JSON object
+	ReasonAlgorithm       Reason = "algorithm"        // not on the allow list, "none" included
+	ReasonType            Reason = "type"             // another kind of token
+	ReasonIssuer          Reason = "issuer"           // "iss" is not the provider
+	ReasonAudience        Reason = "audience"         // "aud" is not us, or not us alone
+	ReasonAuthorizedParty Reason = "authorized party" // "azp" is somebody else
+	ReasonSubject         Reason = "subject"          // "sub" is missing, unusable or not the expected one
+	ReasonExpired         Reason = "expired"          // "exp" has passed
+	ReasonNotYetValid     Reason = "not yet valid"    // "nbf" or "iat" is in the future
+	ReasonClaim           Reason = "claim"            // another required claim is missing or unusable
+	ReasonBinding         Reason = "binding"          // bound to a key ("cnf") whose proof is not there
+	ReasonNonce           Reason = "nonce"            // "nonce" is not the one of the login
+	ReasonAccessTokenHash Reason = "at_hash"          // the access token is not the one of the ID token
+	ReasonKey             Reason = "key"              // no key of the issuer fits
+	ReasonSignature       Reason = "signature"        // the signature is not the key's
+	ReasonRevoked         Reason = "revoked"          // the provider itself refuses the token
+)
+
+// Error says why a token was refused. It answers errors.Is for
+// [oidckit.ErrInvalidToken]. Its text holds no part of the token.
+type Error struct {
+	Reason Reason
+	Claim  string // the claim at fault, if it is one
+	Err    error  // more about it; may be nil
+}
+
+func (e *Error) Error() string {
+	text := "oidc: token refused: " + string(e.Reason)
+	if e.Claim != "" && e.Claim != string(e.Reason) {
+		text += " (" + e.Claim + ")"
+	}
+	if e.Err != nil {
+		text += ": " + e.Err.Error()
+	}
+	return text
+}
+
+// Unwrap returns Err.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Is reports whether target is [oidckit.ErrInvalidToken].
+func (e *Error) Is(target error) bool { return target == oidckit.ErrInvalidToken }
+
+// refused gives an error of parsing or of checking a signature its reason. What
+// is no refusal stays as it is.
+func refused(err error) error {
+	var je *jwt.Error
+	var nf *jwks.KeyNotFoundError
+	switch {
+	case errors.As(err, &je):
+		return &Error{Reason: reasonOf(je.Reason), Err: err}
+	case errors.As(err, &nf):
+		return &Error{Reason: ReasonKey, Err: err}
+	}
+	return err
+}
+
+func reasonOf(r jwt.Reason) Reason {
+	switch r {
+	case jwt.Algorithm:
+		return ReasonAlgorithm
+	case jwt.BadSigning:
+		return ReasonSignature
+	case jwt.KeyMisfit:
+		return ReasonKey
+	}
+	return ReasonMalformed
+}
+
+// AuthorizationError is what the provider answered instead of a code (RFC 6749
+// section 4.1.2.1, OpenID Connect Core section 3.1.2.6). It answers errors.Is for
+// [oidckit.ErrForbidden] if access was denied, for [oidckit.ErrUnavailable] if the
+// provider is in trouble, else for [oidckit.ErrInvalidCallback]. The fields are
+// what the provider, or whoever made the browser come, wrote: show them as text.
+type AuthorizationError struct {
+	Code        string // "access_denied", "login_required", …
+	Description string // at most 256 characters, printable ASCII
+}
+
+func (e *AuthorizationError) Error() string {
+	return "oidc: the provider did not authorize: " + e.Code
+}
+
+// Is maps the code to a sentinel of the module.
+func (e *AuthorizationError) Is(target error) bool {
+	switch e.Code {
+	case "access_denied":
+		return target == oidckit.ErrForbidden
+	case "server_error", "temporarily_unavailable":
+		return target == oidckit.ErrUnavailable
+	}
+	return target == oidckit.ErrInvalidCallback
+}
+
+// CallbackError says why a callback cannot finish a login. It answers errors.Is
+// for [oidckit.ErrInvalidCallback].
+type CallbackError struct {
+	Parameter string // the parameter at fault: "state", "iss", "code"
+	Problem   string // fixed text
+	Err       error  // may be nil
+}
+
+func (e *CallbackError) Error() string {
+	text := fmt.Sprintf("oidc: callback refused: %s %s", e.Parameter, e.Problem)
+	if e.Err != nil {
+		text += ": " + e.Err.Error()
+	}
+	return text
+}
+
+// Unwrap returns Err.
+func (e *CallbackError) Unwrap() error { return e.Err }
+
+// Is reports whether target is [oidckit.ErrInvalidCallback].
+func (e *CallbackError) Is(target error) bool { return target == oidckit.ErrInvalidCallback }
+
+// ResponseError is an error answer of an endpoint (RFC 6749 section 5.2). It
+// answers errors.Is for [oidckit.ErrUnavailable] if the endpoint is in trouble;
+// otherwise the request was wrong, which the configuration must have caused.
+type ResponseError struct {
+	Status      int    // of HTTP
+	Code        string // "invalid_client", …; empty if the answer had none
+	Description string // at most 256 characters, printable ASCII; not in the text
+}
+
+func (e *ResponseError) Error() string {
+	text := fmt.Sprintf("oidc: the provider answered %d", e.Status)
+	if e.Code != "" {
+		text += " " + e.Code
+	}
+	return text
+}
+
+// Is reports whether target is [oidckit.ErrUnavailable] and the endpoint is in
+// trouble.
+func (e *ResponseError) Is(target error) bool {
+	trouble := e.Status >= 500 || e.Status == 429 || e.Code == "server_error" || e.Code == "temporarily_unavailable"
+	return trouble && target == oidckit.ErrUnavailable
+}
+
+// ErrNoEndpoint says that the provider's metadata do not have the endpoint that
+// a call needs.
+var ErrNoEndpoint = errors.New("oidc: the provider has no such endpoint")
+
+// printable cuts a text of the provider down to what RFC 6749 allows in one.
+func printable(s string) string {
+	const longest = 256
+	b := make([]byte, 0, min(len(s), longest))
+	for i := 0; i < len(s) && len(b) < longest; i++ {
+		if c := s[i]; c >= 0x20 && c < 0x7f && c != '"' && c != '\\' {
+			b = append(b, c)
+		}
+	}
+	return string(b)
+}

@@ -1,0 +1,172 @@
+package oidc
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"net/url"
+	"sync"
+	"time"
+
+	"golang.org/x/oauth2"
+)
+
+// Tokens are what a login or a refresh gave. They print as nothing.
+type Tokens struct {
+	// OAuth2 has access and refresh token. Its expiry is the zero time if the
+	// provider did not say.
+	OAuth2 *oauth2.Token
+	// IDToken says who logged in. After a refresh it may be the one of before.
+	IDToken *IDToken
+}
+
+// Format prints that these are tokens, with every verb.
+func (t *Tokens) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("oidc.Tokens[redacted]")) }
+
+// Finish ends a login with the parameters that came to the redirect URL: its
+// query, or its form for response_mode form_post. It checks the state and the
+// issuer (RFC 9207) before anything is sent, exchanges the code exactly once,
+// and verifies the ID token with everything that Begin made up. A flow can be
+// finished once, whatever the outcome.
+//
+// Errors: *[AuthorizationError] if the provider did not authorize;
+// *[CallbackError] if the parameters do not fit the flow or the provider does not
+// take the code; *[Error] if the ID token is refused; *[ResponseError] if the
+// provider refuses the client; oidckit.ErrUnavailable if it cannot be reached.
+// There are tokens exactly if there is no error.
+func (c *Client) Finish(ctx context.Context, f *Flow, callback url.Values) (*Tokens, error) {
+	code, err := c.checkCallback(ctx, f, callback)
+	if err != nil {
+		return nil, err
+	}
+	form := url.Values{
+		"grant_type": {"authorization_code"}, "code": {code},
+		"redirect_uri": {f.f.RedirectURL}, "code_verifier": {f.f.Verifier},
+	}
+	for _, r := range c.cfg.Resources {
+		form.Add("resource", r)
+	}
+	answer, err := c.requestToken(ctx, form)
+	if err != nil {
+		var re *ResponseError
+		if errors.As(err, &re) && re.Code == "invalid_grant" {
+			return nil, &CallbackError{Parameter: "code", Problem: "is not accepted by the provider", Err: err}
+		}
+		return nil, err
+	}
+	if answer.IDToken == "" {
+		return nil, &Error{Reason: ReasonMalformed, Err: errors.New("the token response has no id_token")}
+	}
+	id, err := c.VerifyIDToken(ctx, answer.IDToken, f.f.Nonce)
+	if err != nil {
+		return nil, err
+	}
+	if err := id.checkAccessTokenHash(answer.AccessToken); err != nil {
+		return nil, err
+	}
+	return &Tokens{OAuth2: answer.oauth2(c.provider.now(), id.raw), IDToken: id}, nil
+}
+
+// checkCallback makes every check that can be made before the code is sent
+// anywhere, and returns the code.
+func (c *Client) checkCallback(ctx context.Context, f *Flow, callback url.Values) (string, error) {
+	if f == nil || f.f.State == "" || f.f.Nonce == "" || f.f.Verifier == "" {
+		return "", &CallbackError{Parameter: "state", Problem: "belongs to no login of this browser"}
+	}
+	for _, name := range []string{"state", "code", "iss", "error", "error_description"} {
+		if len(callback[name]) > 1 {
+			return "", &CallbackError{Parameter: name, Problem: "is there twice"}
+		}
+	}
+	// Empty equals nothing: a flow always has a state.
+	if subtle.ConstantTimeCompare([]byte(callback.Get("state")), []byte(f.f.State)) != 1 {
+		return "", &CallbackError{Parameter: "state", Problem: "is not the one of this login"}
+	}
+	now := c.provider.now()
+	switch {
+	case f.f.Issuer != c.provider.issuer || f.f.ClientID != c.cfg.ClientID || f.f.RedirectURL != c.cfg.RedirectURL:
+		return "", &CallbackError{Parameter: "state", Problem: "belongs to a login with another client"}
+	case !now.Before(f.f.Expires):
+		return "", &CallbackError{Parameter: "state", Problem: "has expired"}
+	}
+	if err := c.checkResponseIssuer(ctx, callback); err != nil {
+		return "", err
+	}
+	if !c.used.add(f.f.State, f.f.Expires, now) {
+		return "", &CallbackError{Parameter: "state", Problem: "was used before"}
+	}
+	return readCode(callback)
+}
+
+// checkResponseIssuer is the defence against mix-up (RFC 9207 section 2.4): the
+// answer names who gave it, and must do so if the metadata say that it does.
+func (c *Client) checkResponseIssuer(ctx context.Context, callback url.Values) error {
+	if callback.Has("iss") {
+		if callback.Get("iss") != c.provider.issuer {
+			return &CallbackError{Parameter: "iss", Problem: "is another provider"}
+		}
+		return nil
+	}
+	m, err := c.provider.Metadata(ctx)
+	if err != nil {
+		return err
+	}
+	if m.AuthorizationResponseIssParameterSupported {
+		return &CallbackError{Parameter: "iss", Problem: "is missing, though the provider's metadata promise it"}
+	}
+	return nil
+}
+
+func readCode(callback url.Values) (string, error) {
+	code, failure := callback.Get("code"), callback.Get("error")
+	switch {
+	case failure != "" && code != "":
+		return "", &CallbackError{Parameter: "code", Problem: "came together with an error"}
+	case failure != "":
+		return "", &AuthorizationError{
+			Code: printable(failure), Description: printable(callback.Get("error_description")),
+		}
+	case code == "":
+		return "", &CallbackError{Parameter: "code", Problem: "is missing"}
+	}
+	return code, nil
+}
+
+// usedFlows remembers the states that were finished, so that a callback that is
+// replayed with its flow does not send the code again. The provider refuses a
+// used code too; but it then takes the first login's tokens for stolen.
+type usedFlows struct {
+	mu    sync.Mutex
+	until map[[sha256.Size]byte]time.Time
+}
+
+// maxUsedFlows bounds the memory. Beyond it the provider is the only judge.
+const maxUsedFlows = 1 << 16
+
+func (u *usedFlows) add(state string, expires, now time.Time) (first bool) {
+	key := sha256.Sum256([]byte(state))
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if _, ok := u.until[key]; ok {
+		return false
+	}
+	if u.until == nil || len(u.until) >= maxUsedFlows {
+		u.forget(now)
+	}
+	u.until[key] = expires
+	return true
+}
+
+// forget drops the flows that have expired, or all if none has.
+func (u *usedFlows) forget(now time.Time) {
+	for key, until := range u.until {
+		if !now.Before(until) {
+			delete(u.until, key)
+		}
+	}
+	if u.until == nil || len(u.until) >= maxUsedFlows {
+		u.until = make(map[[sha256.Size]byte]time.Time)
+	}
+}

@@ -1,0 +1,42 @@
+package oidc
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+)
+
+// Logout describes a logout at the provider. All members are optional.
+type Logout struct {
+	// IDToken of the login that ends, sent as id_token_hint.
+	IDToken *IDToken
+	// PostLogoutRedirectURL is where the provider sends the browser afterwards,
+	// exactly as it is registered.
+	PostLogoutRedirectURL string
+	// State comes back with the browser. It proves nothing.
+	State string
+}
+
+// LogoutURL returns where to send the browser to log out at the provider (OpenID
+// Connect RP-Initiated Logout 1.0 section 2). End the local session first, and
+// whatever comes of this. A provider without the endpoint is [ErrNoEndpoint].
+func (c *Client) LogoutURL(ctx context.Context, l Logout) (string, error) {
+	m, err := c.provider.Metadata(ctx)
+	if err != nil {
+		return "", err
+	}
+	if m.EndSessionEndpoint == "" {
+		return "", fmt.Errorf("%w: end_session_endpoint", ErrNoEndpoint)
+	}
+	params := url.Values{"client_id": {c.cfg.ClientID}}
+	if l.IDToken != nil {
+		params.Set("id_token_hint", l.IDToken.raw)
+	}
+	if l.PostLogoutRedirectURL != "" {
+		params.Set("post_logout_redirect_uri", l.PostLogoutRedirectURL)
+	}
+	if l.State != "" {
+		params.Set("state", l.State)
+	}
+	return withQuery(m.EndSessionEndpoint, params)
+}

@@ -1,0 +1,80 @@
+// Package oidctest is an OpenID provider in memory: for tests, which need one
+// that listens at once, whose clock they turn and whose faults they choose, and
+// for demos, whose readers have none at hand.
+//
+// It is a provider and not a mock of one. It checks client authentication, PKCE,
+// redirect URIs, scopes, resources and the single use of codes and refresh
+// tokens, and refuses what a provider in production refuses. So a program that
+// logs somebody in against it has shown that it keeps the protocol.
+//
+// A test needs one line, and no browser:
+//
+//	func TestLogin(t *testing.T) {
+//		provider := oidctest.Start(t)
+//
+//		// Point the program at provider.Issuer(), oidctest.ClientID and
+//		// oidctest.ClientSecret, and have it make its authorization URL. Then:
+//		callback, err := provider.Login(t.Context(), authorizationURL, "alice")
+//		// The query of callback holds code, state and iss.
+//	}
+//
+// A program that stands for a provider is as short:
+//
+//	func main() {
+//		provider, err := oidctest.Listen("127.0.0.1:9000", oidctest.Config{})
+//		if err != nil {
+//			log.Fatal(err)
+//		}
+//		fmt.Println("issuer:", provider.Issuer())
+//		select {}
+//	}
+//
+// Nothing is kept outside memory, and nothing is imported beyond the standard
+// library and go-jose; neither package testing nor net/http/httptest comes with it.
+//
+// # What it does
+//
+// The authorization code flow with PKCE (S256, required), answered by query or
+// form_post; the grants authorization_code, refresh_token and client_credentials;
+// resource indicators; JWT access tokens (RFC 9068); userinfo; RP-initiated
+// logout. There is no session: everybody logs in every time, and prompt=none is
+// login_required. Access tokens without a resource are for the userinfo endpoint,
+// and only those are accepted there. A resource asked for at the token endpoint
+// must have been asked for at the authorization endpoint.
+//
+// # Without sockets
+//
+// [Provider.HTTPClient] and [Provider.Login] call the provider in process. With
+// [New], which does not listen, they make tests in a testing/synctest bubble
+// possible, where [Fault] delays pass at once.
+//
+// # Time
+//
+// [Provider.Advance] turns the clock with which the provider stamps and judges
+// tokens. A test whose verifier shares [Provider.Now] sees tokens expire without
+// sleeping.
+//
+// # Faults
+//
+// [Provider.SetFault] breaks one [Endpoint]: slow, hanging, empty, oversized, a
+// status or any body. [Provider.Requests] counts, so that a test can tell whether
+// a cache works and whether retries stop.
+//
+// # Keys
+//
+// There is one key per algorithm, made when it is first needed and shared with no
+// other provider. [Provider.Rotate] replaces the keys and [Provider.Retire] stops
+// publishing the earlier ones.
+//
+// # Odd tokens
+//
+// [Provider.OnIDToken], [Provider.OnAccessToken], [Provider.OnTokenResponse] and
+// [Provider.OnUserInfo] change what is about to be sent. [Provider.AccessToken]
+// makes a right token without a login; [Provider.Sign], [Provider.SignBytes] and
+// [SignHMAC] sign anything at all.
+//
+// # Not for production
+//
+// Passwords are kept as they are and shown on the login page. Whoever reaches the
+// provider can be anybody it knows.
+package oidctest

@@ -1,0 +1,126 @@
+package oidc
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/oidckit/oidckit/claims"
+)
+
+// Limits of Leeway: how far the clocks of provider and reader may differ.
+const (
+	defaultLeeway = time.Minute
+	maxLeeway     = 5 * time.Minute
+)
+
+func leewayOf(d time.Duration) (time.Duration, error) {
+	switch {
+	case d == 0:
+		return defaultLeeway, nil
+	case d < 0 || d > maxLeeway:
+		return 0, errors.New("oidc: Leeway must be between 0 and 5 min")
+	}
+	return d, nil
+}
+
+// registered are the claims that every token is judged by (RFC 7519 section
+// 4.1).
+type registered struct {
+	issuer   string
+	subject  string
+	audience []string
+	expiry   time.Time
+	issuedAt time.Time // zero if there is none
+}
+
+// readRegistered reads them and judges those that mean the same in all tokens:
+// issuer, subject and time. It runs before a key is looked for, so that a token
+// that is not for us costs the provider nothing.
+func readRegistered(set claims.Set, issuer string, now time.Time, leeway time.Duration) (registered, error) {
+	var r registered
+	var err error
+	if r.issuer, err = identifier(set, "iss", ReasonIssuer); err != nil {
+		return r, err
+	}
+	if r.issuer != issuer {
+		return r, &Error{Reason: ReasonIssuer, Claim: "iss"}
+	}
+	if r.subject, err = identifier(set, "sub", ReasonSubject); err != nil {
+		return r, err
+	}
+	if r.audience, err = audience(set); err != nil {
+		return r, err
+	}
+	return r, r.readTimes(set, now, leeway)
+}
+
+func (r *registered) readTimes(set claims.Set, now time.Time, leeway time.Duration) (err error) {
+	if r.expiry, err = set.Time(claims.P("exp")); err != nil {
+		return &Error{Reason: ReasonClaim, Claim: "exp", Err: err}
+	}
+	// RFC 7519 section 4.1.4: "on or after which the JWT MUST NOT be accepted".
+	if !now.Before(r.expiry.Add(leeway)) {
+		return &Error{Reason: ReasonExpired, Claim: "exp"}
+	}
+	for name, field := range map[string]*time.Time{"nbf": new(time.Time), "iat": &r.issuedAt} {
+		switch *field, err = set.Time(claims.P(name)); {
+		case missing(err):
+		case err != nil:
+			return &Error{Reason: ReasonClaim, Claim: name, Err: err}
+		case field.After(now.Add(leeway)):
+			return &Error{Reason: ReasonNotYetValid, Claim: name}
+		}
+	}
+	if !r.issuedAt.IsZero() && !r.expiry.After(r.issuedAt) {
+		return &Error{Reason: ReasonClaim, Claim: "exp", Err: errors.New("not after iat")}
+	}
+	return nil
+}
+
+// missing reports whether a claim is not there. One that is null is there, and
+// is no time and no text.
+func missing(err error) bool {
+	var e *claims.Error
+	return errors.As(err, &e) && e.Reason == claims.Missing
+}
+
+// longest identifier. OpenID Connect Core section 2 gives sub 255 characters;
+// issuers and audiences are URLs.
+const maxIdentifier = 1024
+
+// identifier reads a text that names somebody. Control characters have no place
+// in one: what shows alike would not be equal.
+func identifier(set claims.Set, name string, reason Reason) (string, error) {
+	s, err := set.String(claims.P(name))
+	if err != nil {
+		return "", &Error{Reason: reason, Claim: name, Err: err}
+	}
+	if !isIdentifier(s) {
+		return "", &Error{Reason: reason, Claim: name, Err: errors.New("empty, too long or with control characters")}
+	}
+	return s, nil
+}
+
+func isIdentifier(s string) bool {
+	return s != "" && len(s) <= maxIdentifier && !slices.ContainsFunc([]rune(s), func(r rune) bool {
+		return r < 0x20 || r == 0x7f
+	})
+}
+
+const maxAudiences = 32
+
+func audience(set claims.Set) ([]string, error) {
+	aud, err := set.Strings(claims.P("aud"))
+	if err != nil {
+		return nil, &Error{Reason: ReasonAudience, Claim: "aud", Err: err}
+	}
+	if len(aud) == 0 || len(aud) > maxAudiences || !allIdentifiers(aud) {
+		return nil, &Error{Reason: ReasonAudience, Claim: "aud", Err: errors.New("empty, too long or too many")}
+	}
+	return aud, nil
+}
+
+func allIdentifiers(list []string) bool {
+	return !slices.ContainsFunc(list, func(s string) bool { return !isIdentifier(s) })
+}
