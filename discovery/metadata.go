@@ -43,7 +43,10 @@ func parse(data []byte, insecureHTTP bool) (*Metadata, error) {
 	if strictjson.Decode(data, m) != nil {
 		return nil, errors.New("discovery: a member of the metadata is of another type")
 	}
-	return m, m.check(insecureHTTP)
+	if err := m.check(insecureHTTP); err != nil {
+		return nil, err
+	}
+	return m, nil
 }
 
 func (m *Metadata) check(insecureHTTP bool) error {

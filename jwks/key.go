@@ -24,6 +24,9 @@ type Key struct {
 // ed25519.PublicKey. The kid may be empty. The algorithm (RFC 7518 section 3.1)
 // is the only one the key is used for; empty means each that its type fits.
 func NewKey(public crypto.PublicKey, kid, algorithm string) (Key, error) {
+	if !(&jose.JSONWebKey{Key: public}).Valid() { // a point off the curve, a modulus that is nil
+		return Key{}, fmt.Errorf("jwks: %T is malformed, or no public key that is supported", public)
+	}
 	if k, ok := public.(*rsa.PublicKey); ok {
 		if err := jwt.CheckRSA(k); err != nil {
 			return Key{}, fmt.Errorf("jwks: %w", err)
@@ -87,7 +90,7 @@ func ParseKey(data []byte) (Key, error) {
 	if err != nil {
 		return Key{}, fmt.Errorf("jwks: %w", err)
 	}
-	for _, private := range []string{"d", "k", "priv"} {
+	for _, private := range []string{"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"} {
 		if _, ok := object.Get(private); ok {
 			return Key{}, errors.New("jwks: private or symmetric key in a public set")
 		}

@@ -119,11 +119,11 @@ func CheckURL(target string, insecureHTTP bool) error {
 		return errors.New("not a URL")
 	}
 	switch {
-	case u.Host == "" || u.Opaque != "":
+	case u.Hostname() == "" || u.Opaque != "":
 		return errors.New("not an absolute URL")
 	case u.User != nil:
 		return errors.New("user info in the URL")
-	case u.Fragment != "":
+	case strings.Contains(target, "#"): // an empty fragment is one too
 		return errors.New("fragment in the URL")
 	case u.Scheme == "https":
 		return nil

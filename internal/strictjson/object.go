@@ -139,6 +139,6 @@ func Unmarshal(data []byte, v any) error {
 // Numbers that land in an interface keep their text.
 func Decode(value []byte, v any) error {
 	d := josejson.NewDecoder(bytes.NewReader(value))
-	d.UseNumber()
+	d.SetNumberType(josejson.UnmarshalJSONNumber)
 	return d.Decode(v)
 }

@@ -1,0 +1,100 @@
+package middleware
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/oidckit/oidckit"
+	"github.com/oidckit/oidckit/claims"
+)
+
+// A Requirement is a right that a principal must have. The zero Requirement is
+// one that nobody fulfils.
+type Requirement struct {
+	check func(*Principal) error
+}
+
+// Check reports which right p lacks. The error answers errors.Is for
+// [oidckit.ErrForbidden].
+func (r Requirement) Check(p *Principal) error {
+	if r.check == nil {
+		return &RoleError{}
+	}
+	return r.check(p)
+}
+
+func checkAll(require []Requirement, p *Principal) error {
+	for _, r := range require {
+		if err := r.Check(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ScopeError says that a token lacks a scope. It answers errors.Is for
+// [oidckit.ErrForbidden].
+type ScopeError struct {
+	Scopes []string // all that are required
+}
+
+func (e *ScopeError) Error() string {
+	return "middleware: a scope is missing of: " + strings.Join(e.Scopes, " ")
+}
+
+// Is reports whether target is [oidckit.ErrForbidden].
+func (e *ScopeError) Is(target error) bool { return target == oidckit.ErrForbidden }
+
+// RoleError says that a token lacks a role. It answers errors.Is for
+// [oidckit.ErrForbidden].
+type RoleError struct {
+	Path claims.Path // where roles are
+	Role string      // the one that is required
+	Err  error       // why there are no roles at all, if it is so
+}
+
+func (e *RoleError) Error() string {
+	text := "middleware: the role " + e.Role + " is missing at " + e.Path.String()
+	// Why a claim could not be read is for people, and no verdict on the token.
+	if e.Err != nil {
+		text += ": " + e.Err.Error()
+	}
+	return text
+}
+
+// Is reports whether target is [oidckit.ErrForbidden].
+func (e *RoleError) Is(target error) bool { return target == oidckit.ErrForbidden }
+
+// RequireScopes requires all of the scopes, compared exactly. Without any it
+// requires what nobody has.
+func RequireScopes(scopes ...string) Requirement {
+	scopes = slices.Clone(scopes)
+	if len(scopes) == 0 {
+		return Requirement{}
+	}
+	return Requirement{check: func(p *Principal) error {
+		for _, s := range scopes {
+			if !slices.Contains(p.Scopes, s) {
+				return &ScopeError{Scopes: scopes}
+			}
+		}
+		return nil
+	}}
+}
+
+// RequireRole requires a role in the list that path leads to, such as
+// claims.P("realm_access", "roles"). A claim that is missing or no list of strings
+// holds no role.
+func RequireRole(path claims.Path, role string) Requirement {
+	return Requirement{check: func(p *Principal) error {
+		roles, err := p.Claims.Strings(path)
+		if err != nil || role == "" || !slices.Contains(roles, role) {
+			return &RoleError{Path: path, Role: role, Err: err}
+		}
+		return nil
+	}}
+}
+
+// RequireFunc requires that check returns nil. An error that does not answer to
+// a sentinel of oidckit is taken for a bug.
+func RequireFunc(check func(*Principal) error) Requirement { return Requirement{check: check} }

@@ -1,0 +1,55 @@
+package middleware
+
+import (
+	"net/http"
+	"net/url"
+	"path"
+	"strings"
+)
+
+// returnTo is where a login ends: a path of this application, and none of the
+// login's own, which would start over or log out again.
+func (l *Login) returnTo(target string) string {
+	target = localPath(target)
+	p, _, _ := strings.Cut(target, "?")
+	switch p {
+	case l.loginPath(), l.logoutPath(), l.callbackPath():
+		return "/"
+	}
+	return target
+}
+
+// localPath returns target if every browser takes it for a path on the same host,
+// else "/". Browsers read a backslash as a slash and drop control characters, so
+// that "/\evil.example" and "/\t/evil.example" lead away; "//evil.example" does by
+// itself (RFC 9700 section 4.11).
+func localPath(target string) string {
+	if !strings.HasPrefix(target, "/") || strings.HasPrefix(target, "//") {
+		return "/"
+	}
+	for i := range len(target) {
+		if c := target[i]; c <= 0x20 || c >= 0x7f || c == '\\' {
+			return "/"
+		}
+	}
+	u, err := url.Parse(target)
+	if err != nil || u.Scheme != "" || u.Host != "" || u.User != nil || u.Opaque != "" {
+		return "/"
+	}
+	// What is decoded and cleaned must still be local: a proxy may do both.
+	if strings.Contains(u.Path, "\\") || strings.Contains(u.Path, "//") || path.Clean(u.Path) != strings.TrimSuffix(u.Path, "/") && u.Path != "/" {
+		return "/"
+	}
+	u.Fragment = ""
+	return u.String()
+}
+
+// seeOther redirects to target as it is. http.Redirect would clean the path, and
+// so make "/./\evil.example" into something else than was checked.
+func seeOther(w http.ResponseWriter, target string) {
+	h := w.Header()
+	h.Set("Location", target)
+	h.Set("Cache-Control", "no-store")
+	h.Set("Referrer-Policy", "no-referrer") // the address may hold a code
+	w.WriteHeader(http.StatusSeeOther)
+}
