@@ -24,7 +24,7 @@ type Key struct {
 // ed25519.PublicKey. The kid may be empty. The algorithm (RFC 7518 section 3.1)
 // is the only one the key is used for; empty means each that its type fits.
 func NewKey(public crypto.PublicKey, kid, algorithm string) (Key, error) {
-	if !(&jose.JSONWebKey{Key: public}).Valid() { // a point off the curve, a modulus that is nil
+	if !(&jose.JSONWebKey{Key: public}).Valid() { // without its numbers it would panic later
 		return Key{}, fmt.Errorf("jwks: %T is malformed, or no public key that is supported", public)
 	}
 	if k, ok := public.(*rsa.PublicKey); ok {

@@ -58,6 +58,9 @@ type AccessTokenVerifier struct {
 // NewAccessTokenVerifier returns a verifier for JWT access tokens (RFC 9068). It
 // does no I/O; errors are about cfg alone.
 func NewAccessTokenVerifier(p *Provider, cfg AccessTokenConfig) (*AccessTokenVerifier, error) {
+	if p == nil {
+		return nil, errors.New("oidc: NewAccessTokenVerifier needs a provider")
+	}
 	cfg.Audience = slices.Clone(cfg.Audience)
 	if len(cfg.Audience) == 0 || !allIdentifiers(cfg.Audience) {
 		return nil, errors.New("oidc: AccessTokenConfig.Audience must name this API, without empty names")

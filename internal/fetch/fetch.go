@@ -90,10 +90,26 @@ func New(cfg Config) *Client {
 		hc = &http.Client{Transport: defaultTransport}
 	}
 	own := *hc
-	// A redirect would carry codes, secrets and tokens to a host that nobody
-	// configured (RFC 9700 section 4.12).
-	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	own.Transport = noRedirects{hc.Transport}
 	return &Client{http: &own, header: cfg.Header.Clone(), insecureHTTP: cfg.InsecureHTTP}
+}
+
+// noRedirects hides where an answer redirects to. Following it would carry codes,
+// secrets and tokens to a host that nobody configured (RFC 9700 section 4.12).
+// CheckRedirect would come too late: net/http quotes a Location that is no URL in
+// its error, and with it whatever the other side wrote there.
+type noRedirects struct{ next http.RoundTripper }
+
+func (t noRedirects) RoundTrip(req *http.Request) (*http.Response, error) {
+	next := t.next
+	if next == nil {
+		next = http.DefaultTransport
+	}
+	resp, err := next.RoundTrip(req)
+	if resp != nil {
+		resp.Header.Del("Location")
+	}
+	return resp, err
 }
 
 var defaultTransport = newTransport()

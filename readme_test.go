@@ -1,0 +1,142 @@
+package oidckit_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/oidckit/oidckit/clientauth"
+	"github.com/oidckit/oidckit/middleware"
+	"github.com/oidckit/oidckit/oidc"
+	"github.com/oidckit/oidckit/oidc/oidctest"
+	"github.com/stretchr/testify/require"
+)
+
+// The two functions of the README, which the examples below run.
+
+func newAPI(issuer string, reports http.Handler) (http.Handler, error) {
+	provider, err := oidc.NewProvider(oidc.Config{Issuer: issuer})
+	if err != nil {
+		return nil, err
+	}
+	verifier, err := oidc.NewAccessTokenVerifier(provider, oidc.AccessTokenConfig{Audience: []string{"https://api.example.com"}})
+	if err != nil {
+		return nil, err
+	}
+	bearer := &middleware.Bearer{Verifier: verifier}
+	return bearer.Handler(reports, middleware.RequireScopes("reports:read")), nil
+}
+
+func newApp(issuer, publicURL string, secret clientauth.Secret, app http.Handler) (http.Handler, error) {
+	provider, err := oidc.NewProvider(oidc.Config{Issuer: issuer})
+	if err != nil {
+		return nil, err
+	}
+	client, err := oidc.NewClient(provider, oidc.ClientConfig{ClientID: "client", ClientSecret: secret, RedirectURL: publicURL + "/callback"})
+	if err != nil {
+		return nil, err
+	}
+	login := &middleware.Login{Client: client}
+	return login.Handler(login.RequireLogin(app)), nil
+}
+
+// whoIsThere answers with whoever the middleware found.
+func whoIsThere(w http.ResponseWriter, r *http.Request) {
+	if p, ok := middleware.PrincipalFrom(r.Context()); ok {
+		fmt.Fprintf(w, "hello %s with %v", p.Subject, p.Scopes)
+	}
+	if s, ok := middleware.SessionFrom(r.Context()); ok {
+		fmt.Fprintf(w, "hello %s", s.Subject())
+	}
+}
+
+func Example_api() {
+	provider, err := oidctest.Listen("127.0.0.1:0", oidctest.Config{})
+	if err != nil {
+		panic(err)
+	}
+	defer provider.Close()
+	api, err := newAPI(provider.Issuer(), http.HandlerFunc(whoIsThere))
+	if err != nil {
+		panic(err)
+	}
+	for _, scope := range []string{"reports:read", "other"} {
+		r := httptest.NewRequest(http.MethodGet, "/reports", nil)
+		r.Header.Set("Authorization", "Bearer "+provider.AccessToken("alice", "https://api.example.com", scope))
+		w := httptest.NewRecorder()
+		api.ServeHTTP(w, r)
+		fmt.Println(w.Code, strings.TrimSpace(w.Body.String()+w.Header().Get("WWW-Authenticate")))
+	}
+	// Output:
+	// 200 hello 248289761001 with [reports:read]
+	// 403 Forbidden
+	// Bearer error="insufficient_scope", scope="reports:read"
+}
+
+func Example_login() {
+	provider, err := oidctest.Listen("127.0.0.1:0", oidctest.Config{})
+	if err != nil {
+		panic(err)
+	}
+	defer provider.Close()
+	server := httptest.NewUnstartedServer(nil)
+	defer server.Close()
+	server.Config.Handler, err = newApp(provider.Issuer(), "http://"+server.Listener.Addr().String(),
+		oidctest.ClientSecret, http.HandlerFunc(whoIsThere))
+	if err != nil {
+		panic(err)
+	}
+	server.Start()
+
+	// What a browser does: go to the login, log in at the provider, come back.
+	jar, _ := cookiejar.New(nil)
+	browser := &http.Client{Jar: jar, CheckRedirect: func(r *http.Request, _ []*http.Request) error {
+		if strings.HasPrefix(r.URL.String(), provider.Issuer()) {
+			return http.ErrUseLastResponse
+		}
+		return nil
+	}}
+	toProvider := get(browser, server.URL+"/")
+	back, err := provider.Login(context.Background(), toProvider.Header.Get("Location"), "alice")
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println(get(browser, back.String()).Status)
+	// Output:
+	// 200 OK
+}
+
+func get(c *http.Client, target string) *http.Response {
+	r, err := http.NewRequestWithContext(context.Background(), http.MethodGet, target, nil)
+	if err != nil {
+		panic(err)
+	}
+	r.Header.Set("Accept", "text/html")
+	resp, err := c.Do(r)
+	if err != nil {
+		panic(err)
+	}
+	resp.Body.Close()
+	return resp
+}
+
+// What the README shows is what the examples above run.
+func TestREADMEShowsWhatRuns(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	source, err := os.ReadFile("readme_test.go")
+	require.NoError(t, err)
+	blocks := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllSubmatch(readme, -1)
+	require.Len(t, blocks, 2)
+	for _, block := range blocks {
+		require.Contains(t, string(source), string(block[1]))
+		// Without the frame of the function it is ten lines.
+		require.Equal(t, 10+2, strings.Count(string(block[1]), "\n"))
+	}
+}
