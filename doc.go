@@ -1,9 +1,8 @@
 // Package oidckit is the error vocabulary of the module, and its map.
 //
 // The module is for programs that trust an OpenID Connect provider: relying
-// parties that log people in, resource servers that check bearer tokens, and
-// proxies that exchange tokens. Each package does one part and can be used
-// alone:
+// parties that log people in, and resource servers that check bearer tokens. Each
+// package does one part and can be used alone:
 //
 //   - [github.com/oidckit/oidckit/middleware]: net/http middleware, bearer
 //     tokens for APIs and logins for web applications. Most programs need no more.

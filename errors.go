@@ -7,7 +7,8 @@ import (
 )
 
 // The four things a caller can do about an error. Test for them with
-// [errors.Is]; no error of this module answers to more than one of them.
+// [errors.Is]. Where an outage has a cause that answers to another one, test for
+// ErrUnavailable first.
 var (
 	// ErrInvalidToken: the token is at fault. Refuse it; an API says 401.
 	ErrInvalidToken = errors.New("oidckit: invalid token")

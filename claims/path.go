@@ -54,7 +54,7 @@ func ParsePath(text string) (Path, error) {
 func parsePointer(text string) (Path, error) {
 	segments := strings.Split(text[1:], "/")
 	for i, s := range segments {
-		for j := 0; j < len(s); j++ {
+		for j := range len(s) {
 			if s[j] == '~' && (j+1 == len(s) || s[j+1] != '0' && s[j+1] != '1') {
 				return Path{}, pathError(text, strings.Index(text, s)+j+1, `in a JSON Pointer "~" must be followed by "0" or "1"`)
 			}

@@ -102,7 +102,8 @@ func (s Set) hint(p Path) string {
 	return "a member has that whole name: write it as " + Escape(whole)
 }
 
-// FromVerified returns the Set of a payload that package internal/jwt has parsed.
+// FromVerified returns the Set of a payload that another package of this module has
+// parsed already. Programs call [Parse].
 func FromVerified(payload []byte, object strictjson.Object) Set {
 	return Set{raw: payload, object: object}
 }

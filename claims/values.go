@@ -125,7 +125,7 @@ func (s Set) Scopes() ([]string, error) {
 			return nil, err
 		}
 		for _, v := range values {
-			for _, scope := range strings.Split(v, " ") {
+			for scope := range strings.SplitSeq(v, " ") {
 				if scope != "" && !slices.Contains(scopes, scope) {
 					scopes = append(scopes, scope)
 				}

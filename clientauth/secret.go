@@ -6,7 +6,8 @@ import (
 )
 
 // A Secret is a client secret or another text that must not be seen. It prints
-// as [redacted] with every verb, in JSON and in logs.
+// as [redacted] with every verb, in JSON and in logs; only in an unexported field of
+// a struct that is printed, package fmt does not ask it.
 type Secret string
 
 const redacted = "[redacted]"

@@ -30,6 +30,15 @@ func Static(m Metadata) (Source, error) {
 	return &static{m}, nil
 }
 
+// InsecureStatic is [Static] for metadata that may have plain http endpoints on
+// other hosts than loopback: whoever is on the way can read and change all.
+func InsecureStatic(m Metadata) (Source, error) {
+	if err := m.check(true); err != nil {
+		return nil, err
+	}
+	return &static{m}, nil
+}
+
 // Metadata implements [Source].
 func (s *static) Metadata(context.Context) (*Metadata, error) { return &s.metadata, nil }
 

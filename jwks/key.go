@@ -83,7 +83,7 @@ type jwk struct {
 
 // ParseKey reads one public JWK (RFC 7517 section 4). It refuses private and
 // symmetric keys, keys that are not for signatures, RSA keys under 2048 or over
-// 8192 bits, and types, curves and algorithms that are not supported. Errors
+// 4096 bits (where go-jose stops), and types, curves and algorithms that are not supported. Errors
 // hold nothing of the key.
 func ParseKey(data []byte) (Key, error) {
 	object, err := strictjson.Parse(data)

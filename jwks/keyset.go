@@ -25,7 +25,8 @@ func Verify(ctx context.Context, src Source, algorithms []string, raw string) (p
 	return t.Payload, nil
 }
 
-// VerifyParsed is [Verify] for a token that this module has parsed already.
+// VerifyParsed is [Verify] for a token that another package of this module has
+// parsed already. Programs call [Verify].
 func VerifyParsed(ctx context.Context, src Source, algorithms []string, t *jwt.Token) error {
 	if !slices.Contains(algorithms, t.Algorithm) {
 		return &jwt.Error{Reason: jwt.Algorithm, Detail: "not one of the allowed algorithms"}

@@ -31,8 +31,8 @@ type RemoteConfig struct {
 
 	// RefreshAfter is how long a set is fresh if the answer does not say so with
 	// Cache-Control; default 10 min. What the answer says counts within a minute
-	// and a day. A set that is no longer fresh still serves while it is fetched
-	// anew in the background.
+	// and a day. A set that is no longer fresh serves for another minute while it is
+	// fetched anew in the background; who comes later waits for that fetch.
 	RefreshAfter time.Duration
 	// MaxStale is how long a set serves beyond that if it cannot be fetched;
 	// default 24 h. After that nothing verifies (oidckit.ErrUnavailable).
@@ -99,13 +99,12 @@ func (r *Remote) Keys(ctx context.Context, q Query) ([]Key, error) {
 		return old, nil
 	}
 	after, err := r.set.Renew(ctx)
+	if errors.Is(err, refresh.ErrTooSoon) {
+		after, err = r.set.Get(ctx) // somebody else may have renewed it since
+	}
 	if err != nil {
-		// The set that we have stands, and it does not know this token. Only a
-		// caller who gave up has learnt nothing.
-		if ctx.Err() != nil {
-			return nil, err
-		}
-		return nil, &KeyNotFoundError{KeyID: q.KeyID, Algorithm: q.Algorithm}
+		// The key may be a new one that we could not get to know.
+		return nil, err
 	}
 	return slices.DeleteFunc(match(after.Keys, q), func(k Key) bool {
 		return slices.ContainsFunc(old, k.equal)
@@ -135,7 +134,7 @@ func (r *Remote) load(ctx context.Context) (Set, time.Duration, error) {
 // freshFor reads max-age of Cache-Control (RFC 9111 section 5.2.2.1), within
 // bounds: no answer makes us ask every second, or never again.
 func (r *Remote) freshFor(h http.Header) time.Duration {
-	for _, directive := range strings.Split(strings.Join(h.Values("Cache-Control"), ","), ",") {
+	for directive := range strings.SplitSeq(strings.Join(h.Values("Cache-Control"), ","), ",") {
 		name, value, _ := strings.Cut(strings.TrimSpace(directive), "=")
 		seconds, err := strconv.ParseUint(strings.Trim(value, `"`), 10, 31)
 		if strings.EqualFold(name, "max-age") && err == nil {

@@ -38,10 +38,22 @@ func (b *Bearer) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		setRetryAfter(h, err)
 	}
 	if b != nil && b.Logger != nil {
-		b.Logger.LogAttrs(r.Context(), slog.LevelInfo, "bearer token refused",
+		b.Logger.LogAttrs(r.Context(), levelOf(status), "request refused",
 			slog.Int("status", status), slog.Any("reason", err))
 	}
 	http.Error(w, http.StatusText(status), status)
+}
+
+// levelOf makes outages and mistakes of the program stand out from what clients
+// do wrong every day.
+func levelOf(status int) slog.Level {
+	switch status {
+	case http.StatusInternalServerError:
+		return slog.LevelError
+	case http.StatusServiceUnavailable:
+		return slog.LevelWarn
+	}
+	return slog.LevelInfo
 }
 
 // statusOf maps an error to what a client should make of it.
@@ -74,15 +86,11 @@ func (b *Bearer) challenge(params ...string) string {
 	if b != nil && b.Realm != "" {
 		params = append([]string{"realm", b.Realm}, params...)
 	}
-	text := "Bearer"
+	pairs := make([]string, 0, len(params)/2)
 	for i := 0; i+1 < len(params); i += 2 {
-		separator := ", "
-		if i == 0 {
-			separator = " "
-		}
-		text += separator + params[i] + "=" + quoted(params[i+1])
+		pairs = append(pairs, params[i]+"="+quoted(params[i+1]))
 	}
-	return text
+	return strings.TrimSuffix("Bearer "+strings.Join(pairs, ", "), " ")
 }
 
 // quoted writes a quoted-string (RFC 9110 section 5.6.4). What cannot stand in one

@@ -77,8 +77,8 @@ func (b *Bearer) Authenticate(ctx context.Context, c Credentials) (*Principal, e
 	return &Principal{AccessToken: token}, nil
 }
 
-// bearerToken reads "Bearer" 1*SP b64token, with the scheme in any case (RFC 9110
-// section 11.1). Two headers, or a header with two credentials, are refused: a
+// bearerToken reads "Bearer", one space and a token, with the scheme in any case (RFC
+// 9110 section 11.1). Two headers, or a header with two credentials, are refused: a
 // proxy may have judged the other one.
 func bearerToken(values []string) (string, error) {
 	switch len(values) {
@@ -95,7 +95,22 @@ func bearerToken(values []string) (string, error) {
 	if token == "" || len(token) > maxToken || strings.ContainsAny(token, " \t\r\n") {
 		return "", ErrMalformed
 	}
+	if !isToken68(token) {
+		return "", &oidc.Error{Reason: oidc.ReasonMalformed}
+	}
 	return token, nil
+}
+
+// isToken68 reports whether s has the characters of a token (RFC 6750 section 2.1).
+func isToken68(s string) bool {
+	for i := range len(s) {
+		switch c := s[i]; {
+		case 'A' <= c && c <= 'Z', 'a' <= c && c <= 'z', '0' <= c && c <= '9', strings.IndexByte("-._~+/=", c) >= 0:
+		default:
+			return false
+		}
+	}
+	return true
 }
 
 // Handler wraps next: it gets the requests whose token is good and fulfils every
@@ -106,6 +121,9 @@ func bearerToken(values []string) (string, error) {
 func (b *Bearer) Handler(next http.Handler, require ...Requirement) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p, err := b.Authenticate(r.Context(), Credentials{Authorization: r.Header.Values("Authorization")})
+		if err == nil && strings.Contains(r.URL.RawQuery, "access_token") && r.URL.Query().Has("access_token") {
+			err = ErrMalformed // two credentials (RFC 6750 section 2); the one in the query is in every log by now
+		}
 		if err == nil {
 			err = checkAll(require, p)
 		}

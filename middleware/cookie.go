@@ -49,7 +49,7 @@ func (l *Login) cookie(r *http.Request, name string) (string, bool) {
 // setCookie sets a cookie for the given time; none deletes it. Lax lets it come
 // along when the provider sends the browser back.
 func (l *Login) setCookie(w http.ResponseWriter, name, value string, life time.Duration) {
-	c := &http.Cookie{
+	c := &http.Cookie{ //nolint:gosec // G124: on loopback without TLS a Secure cookie would not come back
 		Name: l.cookieName(name), Value: value, Path: "/",
 		Secure: l.secure(), HttpOnly: true, SameSite: http.SameSiteLaxMode,
 		MaxAge: int(life.Seconds()),
@@ -65,6 +65,10 @@ func flowCookie(state string) string {
 	return flowPrefix + base64.RawURLEncoding.EncodeToString(sum[:12])
 }
 
+// maxReturnTo is how many bytes of JSON a path may have to be kept with a flow: a
+// cookie of more than 4096 bytes is dropped by browsers, and the login with it.
+const maxReturnTo = 1024
+
 type keptFlow struct {
 	Flow     []byte `json:"f"`
 	ReturnTo string `json:"r"`
@@ -74,6 +78,9 @@ func (l *Login) keepFlow(w http.ResponseWriter, r *http.Request, flow *oidc.Flow
 	binary, err := flow.MarshalBinary()
 	if err != nil {
 		return err
+	}
+	if quoted, err := json.Marshal(returnTo); err != nil || len(quoted) > maxReturnTo {
+		returnTo = "/"
 	}
 	plain, err := json.Marshal(keptFlow{Flow: binary, ReturnTo: returnTo})
 	if err != nil {
@@ -94,7 +101,7 @@ func (l *Login) limitFlows(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if len(old) >= maxFlows {
-		for _, name := range old {
+		for _, name := range old[:min(len(old), 4*maxFlows)] {
 			l.setCookie(w, name, "", 0)
 		}
 	}
@@ -140,7 +147,7 @@ func newSealer() sealer {
 }
 
 func (s sealer) seal(plain []byte, purpose string) string {
-	return base64.RawURLEncoding.EncodeToString(s.aead.Seal(nil, nil, plain, []byte(purpose)))
+	return base64.RawURLEncoding.EncodeToString(s.aead.Seal(nil, nil, plain, []byte(purpose))) //nolint:gosec // G407: this AEAD makes its nonce itself
 }
 
 func (s sealer) open(sealed, purpose string) ([]byte, bool) {

@@ -8,6 +8,7 @@
 //	mux.Handle("GET /reports", bearer.Handler(reports, middleware.RequireScopes("reports:read")))
 //
 //	login := &middleware.Login{Client: client}
+//	mux.Handle("GET /account", login.RequireLogin(account))
 //	http.ListenAndServe(addr, login.Handler(mux))
 //
 // Behind them a handler finds who is asking with [PrincipalFrom] or [SessionFrom].

@@ -2,9 +2,11 @@ package middleware
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -26,10 +28,14 @@ type Login struct {
 	// LoginPath starts a login; default "/login". With the parameter return_to, a
 	// local path, it ends there, else at "/".
 	LoginPath string
-	// LogoutPath ends the session here and at the provider; default "/logout".
+	// LogoutPath ends the session here and at the provider; default "/logout". A
+	// plain link there will do, and so will a form; a link from another site gets a
+	// page that asks first.
 	LogoutPath string
 	// PostLogoutRedirectURL is where the provider sends the browser after a logout,
-	// as it is registered; default is "/" at the origin of the RedirectURL.
+	// as it is registered; default is "/" at the origin of the RedirectURL. Where
+	// that page needs a login, name one that does not: a browser that lands there
+	// is sent to log in again.
 	PostLogoutRedirectURL string
 
 	// SessionLifetime is how long a session lasts; default 8 h.
@@ -38,7 +44,8 @@ type Login struct {
 	WithoutUserInfo bool
 	// Logger is told why logins fail. Nil is silent.
 	Logger *slog.Logger
-	// Now tells the time; nil means time.Now.
+	// Now tells the time of sessions; nil means time.Now. That of tokens is the
+	// provider's, oidc.Config.Now.
 	Now func() time.Time
 
 	once     sync.Once
@@ -99,11 +106,14 @@ func (l *Login) now() time.Time {
 // for logged-in users alone with [Login.RequireLogin].
 func (l *Login) Handler(next http.Handler) http.Handler {
 	if l.Client == nil {
-		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			l.fail(w, r, errors.New("middleware: Login.Client is not set"))
 		})
 	}
 	l.setup()
+	if err := l.checkPaths(); err != nil {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { l.fail(w, r, err) })
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case l.loginPath():
@@ -113,23 +123,28 @@ func (l *Login) Handler(next http.Handler) http.Handler {
 		case l.logoutPath():
 			only(l.logout, http.MethodGet, http.MethodPost)(w, r)
 		default:
-			if s, ok := l.session(r); ok {
-				r = r.WithContext(context.WithValue(r.Context(), sessionKey{}, s))
-			}
-			next.ServeHTTP(w, r)
+			s, _ := l.session(r) // nil for nobody, which RequireLogin tells from no Login
+			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), sessionKey{}, s)))
 		}
 	})
+}
+
+// checkPaths refuses paths that hide each other, or the start page.
+func (l *Login) checkPaths() error {
+	login, logout, callback := l.loginPath(), l.logoutPath(), l.callbackPath()
+	if callback == "/" || login == "/" || logout == "/" || login == logout || login == callback || logout == callback {
+		return errors.New(`middleware: LoginPath, LogoutPath and the path of the client's RedirectURL must differ, and none may be "/"`)
+	}
+	return nil
 }
 
 // only answers 405 to other methods. HEAD is one of them: what looks at a link
 // must not use up a login.
 func only(h http.HandlerFunc, methods ...string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		for _, m := range methods {
-			if r.Method == m {
-				h(w, r)
-				return
-			}
+		if slices.Contains(methods, r.Method) {
+			h(w, r)
+			return
 		}
 		w.Header().Set("Allow", strings.Join(methods, ", "))
 		http.Error(w, http.StatusText(http.StatusMethodNotAllowed), http.StatusMethodNotAllowed)
@@ -138,11 +153,16 @@ func only(h http.HandlerFunc, methods ...string) http.HandlerFunc {
 
 // RequireLogin lets requests of logged-in users through to next. A browser that
 // navigates is sent to log in and comes back; anything else is answered 401 with
-// the address of the login in JSON, for a script cannot follow a login.
+// the address of the login in JSON, for a script cannot follow a login. It works
+// behind [Login.Handler] alone: elsewhere it answers 500.
 func (l *Login) RequireLogin(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, ok := SessionFrom(r.Context()); ok {
 			next.ServeHTTP(w, r)
+			return
+		}
+		if _, behind := r.Context().Value(sessionKey{}).(*Session); !behind {
+			l.fail(w, r, errNoHandler)
 			return
 		}
 		w.Header().Set("Cache-Control", "no-store")
@@ -154,6 +174,8 @@ func (l *Login) RequireLogin(next http.Handler) http.Handler {
 		seeOther(w, l.loginPath()+"?"+query.Encode())
 	})
 }
+
+var errNoHandler = errors.New("middleware: RequireLogin without Login.Handler around it")
 
 // isNavigation reports whether a person looks at the answer. Browsers say so;
 // for those that do not, asking for HTML is a sign.
@@ -214,7 +236,7 @@ func (l *Login) finish(ctx context.Context, flow *oidc.Flow, query url.Values) (
 		return s, nil
 	}
 	s.UserInfo, err = l.Client.UserInfo(ctx, tokens)
-	if err != nil && !isNoEndpoint(err) {
+	if err != nil && !errors.Is(err, oidc.ErrNoEndpoint) {
 		return nil, err
 	}
 	return s, nil

@@ -25,6 +25,11 @@ func (l *Login) page(w http.ResponseWriter, status int, p page) {
 	h.Set("Cache-Control", "no-store")
 	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'")
 	h.Set("Referrer-Policy", "no-referrer")
+	if !p.Get {
+		// With no-referrer the form would be posted with "Origin: null", and taken
+		// for another site's where browsers send no Sec-Fetch-Site.
+		h.Set("Referrer-Policy", "same-origin")
+	}
 	h.Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
 	_ = pageTemplate.Execute(w, p) // the browser went away

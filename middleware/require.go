@@ -1,6 +1,7 @@
 package middleware
 
 import (
+	"errors"
 	"slices"
 	"strings"
 
@@ -18,7 +19,7 @@ type Requirement struct {
 // [oidckit.ErrForbidden].
 func (r Requirement) Check(p *Principal) error {
 	if r.check == nil {
-		return &RoleError{}
+		return &RequirementError{Err: errEmptyRequirement}
 	}
 	return r.check(p)
 }
@@ -95,6 +96,31 @@ func RequireRole(path claims.Path, role string) Requirement {
 	}}
 }
 
-// RequireFunc requires that check returns nil. An error that does not answer to
-// a sentinel of oidckit is taken for a bug.
-func RequireFunc(check func(*Principal) error) Requirement { return Requirement{check: check} }
+// RequirementError says that a principal does not fulfil a requirement of the
+// program's own. It answers errors.Is for [oidckit.ErrForbidden].
+type RequirementError struct {
+	Err error // why
+}
+
+func (e *RequirementError) Error() string { return "middleware: requirement not met: " + e.Err.Error() }
+
+// Is reports whether target is [oidckit.ErrForbidden].
+func (e *RequirementError) Is(target error) bool { return target == oidckit.ErrForbidden }
+
+var errEmptyRequirement = errors.New("it requires nothing that anybody could have")
+
+// RequireFunc requires that check returns nil. Any error means that the principal
+// lacks a right, but one that answers errors.Is for [oidckit.ErrUnavailable]: that
+// is handed on.
+func RequireFunc(check func(*Principal) error) Requirement {
+	if check == nil {
+		return Requirement{}
+	}
+	return Requirement{check: func(p *Principal) error {
+		err := check(p)
+		if err == nil || errors.Is(err, oidckit.ErrUnavailable) {
+			return err
+		}
+		return &RequirementError{Err: err}
+	}}
+}

@@ -11,8 +11,11 @@ import (
 // login's own, which would start over or log out again.
 func (l *Login) returnTo(target string) string {
 	target = localPath(target)
-	p, _, _ := strings.Cut(target, "?")
-	switch p {
+	u, err := url.Parse(target)
+	if err != nil {
+		return "/"
+	}
+	switch u.Path { // decoded, as it is routed by
 	case l.loginPath(), l.logoutPath(), l.callbackPath():
 		return "/"
 	}
@@ -37,12 +40,14 @@ func localPath(target string) string {
 		return "/"
 	}
 	// What is decoded and cleaned must still be local: a proxy may do both.
-	if strings.Contains(u.Path, "\\") || strings.Contains(u.Path, "//") || path.Clean(u.Path) != strings.TrimSuffix(u.Path, "/") && u.Path != "/" {
+	if strings.ContainsFunc(u.Path, isControl) || strings.Contains(u.Path, "\\") || strings.Contains(u.Path, "//") || path.Clean(u.Path) != strings.TrimSuffix(u.Path, "/") && u.Path != "/" {
 		return "/"
 	}
 	u.Fragment = ""
 	return u.String()
 }
+
+func isControl(r rune) bool { return r < 0x20 || r == 0x7f }
 
 // seeOther redirects to target as it is. http.Redirect would clean the path, and
 // so make "/./\evil.example" into something else than was checked.

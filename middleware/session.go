@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
-	"errors"
 	"net/http"
 	"sync"
 	"time"
@@ -17,7 +16,7 @@ import (
 // A Session is a logged-in user. It must not be changed.
 type Session struct {
 	Tokens *oidc.Tokens
-	// UserInfo is nil if the provider has no userinfo endpoint.
+	// UserInfo is nil if the provider has no userinfo endpoint, or Login does not ask it.
 	UserInfo *oidc.UserInfo
 	Expires  time.Time
 }
@@ -53,8 +52,8 @@ type sessionKey struct{}
 // SessionFrom returns the session of the request that ctx belongs to. There is
 // none unless a [Login] stands in front and the user is logged in.
 func SessionFrom(ctx context.Context) (s *Session, ok bool) {
-	s, ok = ctx.Value(sessionKey{}).(*Session)
-	return s, ok
+	s, _ = ctx.Value(sessionKey{}).(*Session)
+	return s, s != nil
 }
 
 // sessions are kept in memory under the hash of their identifier, so that a dump
@@ -123,5 +122,3 @@ func (l *Login) sessionID(r *http.Request) string {
 func (l *Login) setSession(w http.ResponseWriter, s *Session) {
 	l.setCookie(w, sessionCookie, l.sessions.add(s, l.now()), l.lifetime())
 }
-
-func isNoEndpoint(err error) bool { return errors.Is(err, oidc.ErrNoEndpoint) }

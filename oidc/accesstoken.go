@@ -3,6 +3,7 @@ package oidc
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -69,7 +70,10 @@ func NewAccessTokenVerifier(p *Provider, cfg AccessTokenConfig) (*AccessTokenVer
 		cfg.Algorithms = slices.Clone(jwt.Asymmetric)
 	}
 	if err := jwks.CheckAlgorithms(cfg.Algorithms); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("oidc: AccessTokenConfig.Algorithms: %w", err)
+	}
+	if p.remote && slices.Contains(jwt.Symmetric, cfg.Algorithms[0]) {
+		return nil, errors.New("oidc: AccessTokenConfig.Algorithms: HS algorithms need a provider with Config.Keys of jwks.Symmetric")
 	}
 	var err error
 	if cfg.Leeway, err = leewayOf(cfg.Leeway); err != nil {
@@ -104,7 +108,7 @@ func (v *AccessTokenVerifier) Verify(ctx context.Context, raw string) (*AccessTo
 
 func (v *AccessTokenVerifier) judge(parsed *jwt.Token) (*AccessToken, error) {
 	if !slices.Contains(v.cfg.Algorithms, parsed.Algorithm) {
-		return nil, &Error{Reason: ReasonAlgorithm}
+		return nil, algorithmRefused(parsed.Algorithm)
 	}
 	set := claims.FromVerified(parsed.Payload, parsed.Claims)
 	if err := v.checkType(parsed.Type, set); err != nil {
@@ -129,7 +133,10 @@ func (v *AccessTokenVerifier) judge(parsed *jwt.Token) (*AccessToken, error) {
 	if token.Scopes, err = set.Scopes(); err != nil {
 		return nil, &Error{Reason: ReasonClaim, Claim: "scope", Err: err}
 	}
-	return token, v.readClient(token)
+	if err := v.readClient(token); err != nil {
+		return nil, err
+	}
+	return token, nil
 }
 
 // notAccessTokens are claims that only other kinds of token have: ID tokens,
@@ -149,18 +156,27 @@ func (v *AccessTokenVerifier) checkType(typ string, set claims.Set) error {
 	}
 	for _, name := range notAccessTokens {
 		if set.Has(claims.P(name)) {
-			return &Error{Reason: ReasonType, Claim: name}
+			return &Error{Reason: ReasonType, Claim: name, Err: errOtherKind}
 		}
 	}
-	// Keycloak writes the kind of token into a claim called typ, Cognito into one
-	// called token_use.
-	for name, access := range map[string]string{"typ": "bearer", "token_use": "access"} {
-		if kind, err := set.String(claims.P(name)); !missing(err) && !strings.EqualFold(kind, access) {
+	return checkKind(set, "bearer", "access")
+}
+
+// checkKind compares the claims by which some providers tell their kinds of token
+// apart: Keycloak's typ (Bearer, ID, Refresh) and Cognito's token_use (access, id).
+func checkKind(set claims.Set, kinds ...string) error {
+	for _, name := range []string{"typ", "token_use"} {
+		kind, err := set.String(claims.P(name))
+		if !missing(err) && !slices.Contains(kinds, strings.ToLower(kind)) {
 			return &Error{Reason: ReasonType, Claim: name}
 		}
 	}
 	return nil
 }
+
+// errOtherKind helps with Keycloak, which has a mapper that puts the nonce into
+// access tokens.
+var errOtherKind = errors.New("a claim of other kinds of token; if it is an access token all the same, have the provider leave the claim out")
 
 var errUntyped = errors.New("not marked as an access token (at+jwt, RFC 9068); if the provider never does so, set InsecureAllowUntyped")
 

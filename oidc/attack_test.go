@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"maps"
 	"net/url"
@@ -15,6 +16,8 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
+	"github.com/oidckit/oidckit"
+	"github.com/oidckit/oidckit/internal/fetch"
 	"github.com/oidckit/oidckit/oidc"
 	"github.com/oidckit/oidckit/oidc/oidctest"
 	"github.com/stretchr/testify/require"
@@ -548,7 +551,7 @@ func TestF05_NoFlow(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			_, err := finish(t, client, flow, callback)
 			requireCallback(t, err, "state")
-			_, err = finish(t, client, flow, url.Values{"state": {""}, "code": {"c"}, "iss": {op.Issuer()}})
+			_, err = finish(t, client, flow, url.Values{"state": {""}, "code": {"a-code"}, "iss": {op.Issuer()}})
 			requireCallback(t, err, "state")
 		})
 	}
@@ -666,13 +669,15 @@ func TestJ19_NotAJWS(t *testing.T) {
 		"text": "not a token",
 	} {
 		a := attack{name: name, reason: oidc.ReasonMalformed, forge: func(*oidctest.Provider, object, object) string { return raw }}
-		if raw == "" {
-			a.paths = anyAccess // a login without ID token has its own test
+		if len(raw) == 0 || len(raw) >= fetch.MaxBody {
+			a.paths = anyAccess // no ID token, or no token response: other tests
 		}
 		attacks = append(attacks, a)
 	}
 	around := func(before, after string) func(op *oidctest.Provider, header, claims object) string {
-		return func(op *oidctest.Provider, header, claims object) string { return before + op.Sign(header, claims) + after }
+		return func(op *oidctest.Provider, header, claims object) string {
+			return before + op.Sign(header, claims) + after
+		}
 	}
 	for name, forge := range map[string]func(op *oidctest.Provider, header, claims object) string{
 		"space before": around(" ", ""), "newline after": around("", "\n"), "padding": around("", "="), "Bearer": around("Bearer ", ""),
@@ -712,7 +717,9 @@ func TestJ22_DuplicateMembers(t *testing.T) {
 		"alg in the header": `{"alg":"ES256","alg":"none"}`, "kid in the header": `{"alg":"ES256","kid":"a","kid":"b"}`,
 	} {
 		attacks = append(attacks, attack{name: name, reason: oidc.ReasonMalformed,
-			forge: func(_ *oidctest.Provider, _, claims object) string { return encode([]byte(head)) + "." + encodeJSON(claims) + ".AA" }})
+			forge: func(_ *oidctest.Provider, _, claims object) string {
+				return encode([]byte(head)) + "." + encodeJSON(claims) + ".AA"
+			}})
 	}
 	run(t, attacks...)
 }
@@ -864,9 +871,13 @@ func TestJ41_AccessTokenHash(t *testing.T) {
 	}
 	var attacks []attack
 	for name, v := range map[string]any{
-		"of another": hash(crypto.SHA256, "another", 0), "empty": "", "null": null, "number": 1, "list": []string{"x"},
+		"of another": hash(crypto.SHA256, "another", 0), "empty": "", "null": null,
 	} {
 		attacks = append(attacks, attack{name: name, paths: idToken, claims: object{"at_hash": v}, reason: oidc.ReasonAccessTokenHash, claim: "at_hash"})
+	}
+	// go-oidc comes first for what is no text.
+	for name, v := range map[string]any{"number": 1, "list": []string{"x"}} {
+		attacks = append(attacks, attack{name: name, paths: idToken, claims: object{"at_hash": v}, reason: oidc.ReasonMalformed})
 	}
 	run(t, attacks...)
 
@@ -895,4 +906,53 @@ func TestJ41_AccessTokenHash(t *testing.T) {
 	op.OnTokenResponse(func(r map[string]any) { r["access_token"] = op.AccessToken("bob", "", "openid") })
 	_, err := login(t, op, client)
 	requireRefused(t, err, oidc.ReasonAccessTokenHash, "at_hash")
+}
+
+// The algorithm is looked at before anything that the token says.
+func TestJ01_AlgorithmComesFirst(t *testing.T) {
+	run(t, attack{name: "nothing is right", reason: oidc.ReasonAlgorithm,
+		forge: func(_ *oidctest.Provider, header, claims object) string {
+			header = with(header, object{"alg": "none", "typ": "logout+jwt"})
+			return encodeJSON(header) + "." + encodeJSON(with(claims, object{"iss": "https://evil.example", "exp": nil})) + ".AA"
+		}})
+}
+
+// What go-oidc refuses is refused, even where we have no opinion.
+func TestJ48_GoOIDCHasTheLastWord(t *testing.T) {
+	run(t, attack{name: "claim without source", paths: idToken, claims: object{"_claim_names": object{"a": "b"}}, reason: oidc.ReasonMalformed})
+}
+
+func TestF05_UsedFlowsAreForgottenWhenTheyExpire(t *testing.T) {
+	if testing.Short() {
+		t.Skip("tens of thousands of logins")
+	}
+	const most = 1 << 16 // that are remembered
+	op, client := setup(t)
+	require.NoError(t, client.Provider().Ready(t.Context()))
+	use := func(i int, expires time.Time) error {
+		var f oidc.Flow
+		data := fmt.Appendf(nil, `{"s":"state%d","n":"n","v":"v","i":%q,"c":%q,"r":%q,"e":%q}`,
+			i, issuer, oidctest.ClientID, redirectURL, expires.Format(time.RFC3339))
+		if err := f.UnmarshalBinary(data); err != nil {
+			return err
+		}
+		_, err := client.Finish(t.Context(), &f, url.Values{"state": {f.State()}, "iss": {issuer}, "error": {"access_denied"}})
+		return err
+	}
+	fresh := start.Add(24 * time.Hour)
+	require.ErrorIs(t, use(0, start.Add(time.Minute)), oidckit.ErrForbidden)
+	op.Advance(time.Hour)
+	for i := 1; i < most; i++ {
+		if err := use(i, fresh); !errors.Is(err, oidckit.ErrForbidden) {
+			require.NoError(t, err, i)
+		}
+	}
+	// The memory is full: the expired one makes room, and no other is forgotten.
+	require.ErrorIs(t, use(most, fresh), oidckit.ErrForbidden)
+	requireCallback(t, use(1, fresh), "state")
+	requireCallback(t, use(most, fresh), "state")
+	// It is full again, and none has expired: memory is bounded all the same.
+	require.ErrorIs(t, use(most+1, fresh), oidckit.ErrForbidden)
+	require.ErrorIs(t, use(1, fresh), oidckit.ErrForbidden)
+	requireCallback(t, use(most+1, fresh), "state")
 }

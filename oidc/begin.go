@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -26,7 +27,7 @@ type Flow struct {
 	// form.
 	AuthorizationURL string
 
-	f flow
+	f *flow // behind a pointer, where no printing reaches it
 }
 
 // flow has the members of the binary form.
@@ -42,7 +43,12 @@ type flow struct {
 
 // State returns the "state" of the authorization request, which the callback
 // brings back: a name for the flow, and no secret by itself.
-func (f *Flow) State() string { return f.f.State }
+func (f *Flow) State() string {
+	if f.f == nil {
+		return ""
+	}
+	return f.f.State
+}
 
 // MarshalBinary returns what [Flow.UnmarshalBinary] reads. It holds secrets in
 // the clear: seal it before a browser gets it.
@@ -54,15 +60,15 @@ func (f *Flow) UnmarshalBinary(data []byte) error {
 	if json.Unmarshal(data, &read) != nil || read.State == "" || read.Nonce == "" || read.Verifier == "" {
 		return errors.New("oidc: this is no flow")
 	}
-	*f = Flow{f: read}
+	*f = Flow{f: &read}
 	return nil
 }
 
 // Format prints that it is a flow, with every verb.
-func (f *Flow) Format(s fmt.State, _ rune) { _, _ = s.Write([]byte("oidc.Flow[redacted]")) }
+func (f Flow) Format(s fmt.State, _ rune) { _, _ = s.Write([]byte("oidc.Flow[redacted]")) }
 
 // MarshalText redacts; see [Flow.MarshalBinary].
-func (f *Flow) MarshalText() ([]byte, error) { return []byte("[redacted]"), nil }
+func (f Flow) MarshalText() ([]byte, error) { return []byte("[redacted]"), nil }
 
 // A BeginOption changes one authorization request. The functions that return
 // one say how.
@@ -99,8 +105,9 @@ func checkParameters(v url.Values) error {
 // a state and a nonce (OpenID Connect Core section 3.1.2.1, RFC 7636). Send the
 // browser to the flow's AuthorizationURL and keep the flow for [Client.Finish].
 //
-// It fails if an option names a protected parameter, and with an
-// *oidckit.UnavailableError if the provider's metadata cannot be had.
+// It fails if an option names a protected parameter, with [ErrNoEndpoint] if the
+// provider has no authorization endpoint, and with an *oidckit.UnavailableError if
+// the provider's metadata cannot be had.
 func (c *Client) Begin(ctx context.Context, options ...BeginOption) (*Flow, error) {
 	params := cloneValues(c.cfg.AdditionalParameters)
 	for _, o := range options {
@@ -126,7 +133,7 @@ func (c *Client) Begin(ctx context.Context, options ...BeginOption) (*Flow, erro
 	if err != nil {
 		return nil, err
 	}
-	return &Flow{AuthorizationURL: target, f: f}, nil
+	return &Flow{AuthorizationURL: target, f: &f}, nil
 }
 
 func (c *Client) setParameters(params url.Values, f flow) {
@@ -155,9 +162,7 @@ func withQuery(endpoint string, params url.Values) (string, error) {
 	if err != nil {
 		return "", errors.New("oidc: an endpoint of the metadata has a malformed query")
 	}
-	for name, values := range params {
-		query[name] = values
-	}
+	maps.Copy(query, params)
 	u.RawQuery = query.Encode()
 	return u.String(), nil
 }

@@ -3,6 +3,7 @@ package oidc
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/oidckit/oidckit"
 	"github.com/oidckit/oidckit/internal/jwt"
@@ -12,7 +13,7 @@ import (
 // A Reason is why a token was refused, for programs to compare.
 type Reason string
 
-// The reasons an [Error] can have, in the order in which they are found.
+// The reasons an [Error] can have.
 const (
 	ReasonMalformed       Reason = "malformed"        // not a strict compact JWS of a JSON object
 	ReasonAlgorithm       Reason = "algorithm"        // not on the allow list, "none" included
@@ -83,6 +84,16 @@ func reasonOf(r jwt.Reason) Reason {
 	return ReasonMalformed
 }
 
+// algorithmRefused names the algorithm only if it is one: the rest is whatever the
+// token's maker wrote.
+func algorithmRefused(alg string) error {
+	e := &Error{Reason: ReasonAlgorithm}
+	if slices.Contains(jwt.Symmetric, alg) || slices.Contains(jwt.Asymmetric, alg) {
+		e.Err = fmt.Errorf("%s is not among the allowed algorithms of the configuration", alg)
+	}
+	return e
+}
+
 // AuthorizationError is what the provider answered instead of a code (RFC 6749
 // section 4.1.2.1, OpenID Connect Core section 3.1.2.6). It answers errors.Is for
 // [oidckit.ErrForbidden] if access was denied, for [oidckit.ErrUnavailable] if the
@@ -94,7 +105,18 @@ type AuthorizationError struct {
 }
 
 func (e *AuthorizationError) Error() string {
-	return "oidc: the provider did not authorize: " + e.Code
+	code := "another error"
+	if slices.Contains(knownCodes, e.Code) {
+		code = e.Code
+	}
+	return "oidc: the provider did not authorize: " + code
+}
+
+// knownCodes may stand in a log. Any other text is of whoever made the browser come.
+var knownCodes = []string{
+	"invalid_request", "unauthorized_client", "access_denied", "unsupported_response_type", "invalid_scope",
+	"server_error", "temporarily_unavailable", "interaction_required", "login_required",
+	"account_selection_required", "consent_required", "invalid_target", "unmet_authentication_requirements",
 }
 
 // Is maps the code to a sentinel of the module.
@@ -150,9 +172,16 @@ func (e *ResponseError) Error() string {
 // Is reports whether target is [oidckit.ErrUnavailable] and the endpoint is in
 // trouble.
 func (e *ResponseError) Is(target error) bool {
-	trouble := e.Status >= 500 || e.Status == 429 || e.Code == "server_error" || e.Code == "temporarily_unavailable"
-	return trouble && target == oidckit.ErrUnavailable
+	return target == oidckit.ErrUnavailable && e.inTrouble()
 }
+
+func (e *ResponseError) inTrouble() bool {
+	return e.Status >= 500 || e.Status == 429 || e.Code == "server_error" || e.Code == "temporarily_unavailable"
+}
+
+// refusesGrant reports whether the code or refresh token is at fault. An endpoint
+// in trouble says nothing about it, whatever it writes.
+func (e *ResponseError) refusesGrant() bool { return e.Code == "invalid_grant" && !e.inTrouble() }
 
 // ErrNoEndpoint says that the provider's metadata do not have the endpoint that
 // a call needs.

@@ -23,13 +23,17 @@ type Tokens struct {
 }
 
 // Format prints that these are tokens, with every verb.
-func (t *Tokens) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("oidc.Tokens[redacted]")) }
+func (t Tokens) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("oidc.Tokens[redacted]")) }
 
-// Finish ends a login with the parameters that came to the redirect URL: its
-// query, or its form for response_mode form_post. It checks the state and the
+// MarshalText redacts, in JSON and in logs. Who keeps tokens keeps OAuth2 and
+// IDToken.Raw.
+func (t Tokens) MarshalText() ([]byte, error) { return []byte("[redacted]"), nil }
+
+// Finish ends a login with the parameters that came to the redirect URL in its
+// query. It checks the state and the
 // issuer (RFC 9207) before anything is sent, exchanges the code exactly once,
-// and verifies the ID token with everything that Begin made up. A flow can be
-// finished once, whatever the outcome.
+// and verifies the ID token with everything that Begin made up. Once a callback has
+// passed those first checks its flow is used up, whatever the outcome.
 //
 // Errors: *[AuthorizationError] if the provider did not authorize;
 // *[CallbackError] if the parameters do not fit the flow or the provider does not
@@ -51,7 +55,7 @@ func (c *Client) Finish(ctx context.Context, f *Flow, callback url.Values) (*Tok
 	answer, err := c.requestToken(ctx, form)
 	if err != nil {
 		var re *ResponseError
-		if errors.As(err, &re) && re.Code == "invalid_grant" {
+		if errors.As(err, &re) && re.refusesGrant() {
 			return nil, &CallbackError{Parameter: "code", Problem: "is not accepted by the provider", Err: err}
 		}
 		return nil, err
@@ -72,7 +76,7 @@ func (c *Client) Finish(ctx context.Context, f *Flow, callback url.Values) (*Tok
 // checkCallback makes every check that can be made before the code is sent
 // anywhere, and returns the code.
 func (c *Client) checkCallback(ctx context.Context, f *Flow, callback url.Values) (string, error) {
-	if f == nil || f.f.State == "" || f.f.Nonce == "" || f.f.Verifier == "" {
+	if f == nil || f.f == nil || f.f.State == "" || f.f.Nonce == "" || f.f.Verifier == "" {
 		return "", &CallbackError{Parameter: "state", Problem: "belongs to no login of this browser"}
 	}
 	for _, name := range []string{"state", "code", "iss", "error", "error_description"} {
@@ -94,10 +98,14 @@ func (c *Client) checkCallback(ctx context.Context, f *Flow, callback url.Values
 	if err := c.checkResponseIssuer(ctx, callback); err != nil {
 		return "", err
 	}
+	code, err := readCode(callback)
+	if err != nil {
+		return "", err
+	}
 	if !c.used.add(f.f.State, f.f.Expires, now) {
 		return "", &CallbackError{Parameter: "state", Problem: "was used before"}
 	}
-	return readCode(callback)
+	return code, nil
 }
 
 // checkResponseIssuer is the defence against mix-up (RFC 9207 section 2.4): the

@@ -232,7 +232,7 @@ func with(o object, changes object) object {
 // null is the JSON value, where nil deletes.
 var null = json.RawMessage("null")
 
-// A recorder counts requests by path and keeps the last one of each.
+// A recorder keeps the requests that it hands on, and their forms.
 type recorder struct {
 	next http.RoundTripper
 	mu   sync.Mutex
@@ -305,6 +305,6 @@ func outages() map[string]oidctest.Fault {
 		"HTML":      {Body: "<h1>maintenance " + marker + "</h1>", ContentType: "text/html"},
 		"cut JSON":  {Body: `{"access_token":"` + marker},
 		"no body":   {Body: " "},
+		"two cases": {Body: `{"access_token":"a","ACCESS_TOKEN":"b","token_type":"Bearer"}`},
 	}
 }
-

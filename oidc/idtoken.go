@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -26,7 +27,8 @@ type IDToken struct {
 	IssuedAt time.Time
 	Claims   claims.Set
 
-	// GoOIDC is the same token as github.com/coreos/go-oidc has it.
+	// GoOIDC is the same token as github.com/coreos/go-oidc has it. Its method Claims
+	// matches names in any case, as encoding/json does; Claims.Decode does not.
 	GoOIDC *goidc.IDToken
 
 	raw       string
@@ -37,14 +39,21 @@ type IDToken struct {
 func (t *IDToken) Raw() string { return t.raw }
 
 // Format prints the issuer with every verb: the rest is personal data.
-func (t *IDToken) Format(f fmt.State, _ rune) { _, _ = fmt.Fprintf(f, "oidc.IDToken(%s)", t.Issuer) }
+func (t IDToken) Format(f fmt.State, _ rune) { _, _ = fmt.Fprintf(f, "oidc.IDToken(%s)", t.Issuer) }
+
+// LogValue redacts, as Format does.
+func (t *IDToken) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(t)) }
 
 // VerifyIDToken verifies an ID token that was issued to this client (OpenID
-// Connect Core section 3.1.3.7). The nonce is the one of the login, and empty
-// only for tokens that did not come from a login. An error is an *[Error] if the
+// Connect Core section 3.1.3.7). The nonce is the one of the authorization request;
+// without one, a token that has a nonce is refused. An error is an *[Error] if the
 // token is at fault, and answers errors.Is for oidckit.ErrUnavailable if it could
 // not be judged. Logins use [Client.Finish], which calls this.
 func (c *Client) VerifyIDToken(ctx context.Context, raw, nonce string) (*IDToken, error) {
+	return c.verifyIDToken(ctx, raw, func(set claims.Set) error { return checkNonce(set, nonce) })
+}
+
+func (c *Client) verifyIDToken(ctx context.Context, raw string, nonce func(claims.Set) error) (*IDToken, error) {
 	parsed, err := jwt.Parse(raw)
 	if err != nil {
 		return nil, refused(err)
@@ -54,7 +63,7 @@ func (c *Client) VerifyIDToken(ctx context.Context, raw, nonce string) (*IDToken
 	if err != nil {
 		return nil, err
 	}
-	verified, err := c.runGoOIDC(ctx, raw, parsed)
+	verified, err := c.runGoOIDC(ctx, raw, parsed, r.expiry)
 	if err != nil {
 		return nil, err
 	}
@@ -65,9 +74,9 @@ func (c *Client) VerifyIDToken(ctx context.Context, raw, nonce string) (*IDToken
 }
 
 // judgeIDToken makes every check but that of the signature.
-func (c *Client) judgeIDToken(parsed *jwt.Token, set claims.Set, nonce string) (registered, error) {
+func (c *Client) judgeIDToken(parsed *jwt.Token, set claims.Set, nonce func(claims.Set) error) (registered, error) {
 	if !slices.Contains(c.cfg.IDTokenAlgorithms, parsed.Algorithm) {
-		return registered{}, &Error{Reason: ReasonAlgorithm}
+		return registered{}, algorithmRefused(parsed.Algorithm)
 	}
 	if typ := parsed.Type; typ != "" && !strings.EqualFold(typ, "JWT") {
 		return registered{}, &Error{Reason: ReasonType, Claim: "typ"}
@@ -76,6 +85,9 @@ func (c *Client) judgeIDToken(parsed *jwt.Token, set claims.Set, nonce string) (
 	// Connect Back-Channel Logout section 2.4).
 	if _, ok := parsed.Claims.Get("events"); ok {
 		return registered{}, &Error{Reason: ReasonType, Claim: "events"}
+	}
+	if err := checkKind(set, "id"); err != nil {
+		return registered{}, err
 	}
 	r, err := readRegistered(set, c.provider.issuer, c.provider.now(), c.cfg.Leeway)
 	if err != nil {
@@ -87,7 +99,7 @@ func (c *Client) judgeIDToken(parsed *jwt.Token, set claims.Set, nonce string) (
 	if err := c.checkAudience(set, r.audience); err != nil {
 		return r, err
 	}
-	return r, checkNonce(set, nonce)
+	return r, nonce(set)
 }
 
 // checkAudience follows OpenID Connect Core section 3.1.3.7, 3 to 5: we are in
@@ -112,10 +124,10 @@ func (c *Client) checkAudience(set claims.Set, audience []string) error {
 }
 
 func checkNonce(set claims.Set, nonce string) error {
-	if nonce == "" {
+	got, err := set.String(claims.P("nonce"))
+	if nonce == "" && missing(err) {
 		return nil
 	}
-	got, err := set.String(claims.P("nonce"))
 	if err != nil || subtle.ConstantTimeCompare([]byte(got), []byte(nonce)) != 1 {
 		return &Error{Reason: ReasonNonce, Claim: "nonce", Err: err}
 	}
@@ -125,12 +137,12 @@ func checkNonce(set claims.Set, nonce string) error {
 // runGoOIDC lets go-oidc verify the token with our keys. What it checks, we have
 // checked more strictly; it has the last word all the same, so that nothing it
 // refuses is ever accepted here. Its errors are texts, hence keyCheck keeps ours.
-func (c *Client) runGoOIDC(ctx context.Context, raw string, parsed *jwt.Token) (*goidc.IDToken, error) {
+func (c *Client) runGoOIDC(ctx context.Context, raw string, parsed *jwt.Token, expiry time.Time) (*goidc.IDToken, error) {
 	check := &keyCheck{client: c, parsed: parsed}
 	verifier := goidc.NewVerifier(c.provider.issuer, check, &goidc.Config{
 		ClientID:             c.cfg.ClientID,
 		SupportedSigningAlgs: c.cfg.IDTokenAlgorithms,
-		Now:                  func() time.Time { return c.provider.now().Add(-c.cfg.Leeway) },
+		Now:                  func() time.Time { return earlier(c.provider.now(), expiry.Truncate(time.Second)) },
 	})
 	verified, err := verifier.Verify(ctx, raw)
 	switch {
@@ -140,6 +152,16 @@ func (c *Client) runGoOIDC(ctx context.Context, raw string, parsed *jwt.Token) (
 		return nil, &Error{Reason: ReasonMalformed, Err: errors.New("go-oidc refuses it")}
 	}
 	return verified, nil
+}
+
+// earlier is the clock that go-oidc gets: it knows no leeway for "exp", which it
+// reads without fractions, and five minutes for "nbf". An earlier clock than this
+// would eat those up.
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }
 
 type keyCheck struct {

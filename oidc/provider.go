@@ -2,6 +2,7 @@ package oidc
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -42,6 +43,7 @@ type Provider struct {
 	issuer   string
 	metadata discovery.Source
 	keys     jwks.Source
+	remote   bool // keys are the provider's public ones
 	fetch    *fetch.Client
 	now      func() time.Time
 }
@@ -67,11 +69,14 @@ func NewProvider(cfg Config) (*Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.keys = keys
+	p.keys, p.remote = keys, true
 	return p, nil
 }
 
 func (p *Provider) setMetadata(cfg Config) (err error) {
+	if cfg.Issuer == "" && cfg.Metadata == nil {
+		return errors.New("oidc: Config.Issuer is required, unless Config.Metadata are given")
+	}
 	if cfg.Metadata == nil {
 		p.metadata, err = discovery.New(discovery.Config{
 			Issuer: cfg.Issuer, HTTPClient: cfg.HTTPClient, Header: cfg.Header,
@@ -85,12 +90,19 @@ func (p *Provider) setMetadata(cfg Config) (err error) {
 	if p.issuer != cfg.Metadata.Issuer {
 		return fmt.Errorf("oidc: Config.Metadata: %w", &discovery.IssuerError{Configured: p.issuer, Found: cfg.Metadata.Issuer})
 	}
+	if cfg.InsecureHTTP {
+		p.metadata, err = discovery.InsecureStatic(*cfg.Metadata)
+		return err
+	}
 	p.metadata, err = discovery.Static(*cfg.Metadata)
 	return err
 }
 
 // Issuer returns the provider's identifier.
 func (p *Provider) Issuer() string { return p.issuer }
+
+// Format prints the issuer with every verb: Config.Header may hold a secret.
+func (p *Provider) Format(f fmt.State, _ rune) { _, _ = fmt.Fprintf(f, "oidc.Provider(%s)", p.issuer) }
 
 // Metadata returns the provider's metadata, fetched if need be.
 func (p *Provider) Metadata(ctx context.Context) (*discovery.Metadata, error) {

@@ -3,6 +3,7 @@ package oidc
 import (
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/oidckit/oidckit/claims"
@@ -44,7 +45,7 @@ func readRegistered(set claims.Set, issuer string, now time.Time, leeway time.Du
 		return r, err
 	}
 	if r.issuer != issuer {
-		return r, &Error{Reason: ReasonIssuer, Claim: "iss"}
+		return r, &Error{Reason: ReasonIssuer, Claim: "iss", Err: slashHint(r.issuer, issuer)}
 	}
 	if r.subject, err = identifier(set, "sub", ReasonSubject); err != nil {
 		return r, err
@@ -55,6 +56,14 @@ func readRegistered(set claims.Set, issuer string, now time.Time, leeway time.Du
 	return r, r.readTimes(set, now, leeway)
 }
 
+// slashHint tells the one mistake of configuration that nobody sees.
+func slashHint(got, configured string) error {
+	if strings.TrimSuffix(got, "/") == strings.TrimSuffix(configured, "/") {
+		return errors.New("it differs from Config.Issuer in the final slash only")
+	}
+	return nil
+}
+
 func (r *registered) readTimes(set claims.Set, now time.Time, leeway time.Duration) (err error) {
 	if r.expiry, err = set.Time(claims.P("exp")); err != nil {
 		return &Error{Reason: ReasonClaim, Claim: "exp", Err: err}
@@ -63,19 +72,30 @@ func (r *registered) readTimes(set claims.Set, now time.Time, leeway time.Durati
 	if !now.Before(r.expiry.Add(leeway)) {
 		return &Error{Reason: ReasonExpired, Claim: "exp"}
 	}
-	for name, field := range map[string]*time.Time{"nbf": new(time.Time), "iat": &r.issuedAt} {
-		switch *field, err = set.Time(claims.P(name)); {
-		case missing(err):
-		case err != nil:
-			return &Error{Reason: ReasonClaim, Claim: name, Err: err}
-		case field.After(now.Add(leeway)):
-			return &Error{Reason: ReasonNotYetValid, Claim: name}
-		}
+	if _, err = notInFuture(set, "nbf", now.Add(leeway)); err != nil {
+		return err
+	}
+	if r.issuedAt, err = notInFuture(set, "iat", now.Add(leeway)); err != nil {
+		return err
 	}
 	if !r.issuedAt.IsZero() && !r.expiry.After(r.issuedAt) {
 		return &Error{Reason: ReasonClaim, Claim: "exp", Err: errors.New("not after iat")}
 	}
 	return nil
+}
+
+// notInFuture reads a time that may be missing and must not be after now.
+func notInFuture(set claims.Set, name string, now time.Time) (time.Time, error) {
+	t, err := set.Time(claims.P(name))
+	switch {
+	case missing(err):
+		return time.Time{}, nil
+	case err != nil:
+		return time.Time{}, &Error{Reason: ReasonClaim, Claim: name, Err: err}
+	case t.After(now):
+		return time.Time{}, &Error{Reason: ReasonNotYetValid, Claim: name}
+	}
+	return t, nil
 }
 
 // missing reports whether a claim is not there. One that is null is there, and

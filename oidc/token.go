@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/oidckit/oidckit"
 	"github.com/oidckit/oidckit/clientauth"
 	"github.com/oidckit/oidckit/discovery"
 	"github.com/oidckit/oidckit/internal/fetch"
@@ -32,12 +34,12 @@ func newAuthenticator(cfg ClientConfig) authenticator {
 // A tokenResponse is a successful answer of the token endpoint (RFC 6749 section
 // 5.1).
 type tokenResponse struct {
-	AccessToken  string  `json:"access_token"`
-	TokenType    string  `json:"token_type"`
-	ExpiresIn    seconds `json:"expires_in"`
-	RefreshToken string  `json:"refresh_token"`
-	Scope        string  `json:"scope"`
-	IDToken      string  `json:"id_token"`
+	AccessToken  string   `json:"access_token"`
+	TokenType    string   `json:"token_type"`
+	ExpiresIn    *seconds `json:"expires_in"`
+	RefreshToken string   `json:"refresh_token"`
+	Scope        string   `json:"scope"`
+	IDToken      string   `json:"id_token"`
 }
 
 // seconds are a number; some providers write it as a string.
@@ -45,8 +47,11 @@ type seconds float64
 
 func (s *seconds) UnmarshalJSON(data []byte) error {
 	n, err := strconv.ParseFloat(strings.Trim(string(data), `"`), 64)
+	if err != nil || math.IsNaN(n) || math.IsInf(n, 0) {
+		return errors.New("no number of seconds")
+	}
 	*s = seconds(n)
-	return err
+	return nil
 }
 
 // requestToken sends one request to the token endpoint, and never a second one:
@@ -85,14 +90,19 @@ func (c *Client) requestToken(ctx context.Context, form url.Values) (*tokenRespo
 }
 
 func parseTokenResponse(resp *fetch.Response) (*tokenResponse, error) {
+	// What is no JSON is of something in front of the endpoint: a page that says
+	// "maintenance" with status 200 refuses no token.
 	if !resp.Is("application/json") {
-		return nil, unusable("is not JSON")
+		return nil, &oidckit.UnavailableError{What: "token response", Err: fetch.ErrMediaType}
+	}
+	if _, err := strictjson.Parse(resp.Body); err != nil {
+		return nil, &oidckit.UnavailableError{What: "token response", Err: err}
 	}
 	var t tokenResponse
-	err := strictjson.Unmarshal(resp.Body, &t)
+	err := strictjson.Decode(resp.Body, &t)
 	switch {
 	case err != nil:
-		return nil, unusable("is not strict JSON, or has a member of another type")
+		return nil, unusable("has a member of another type")
 	case t.AccessToken == "" || !isTokenText(t.AccessToken) || !isTokenText(t.RefreshToken):
 		return nil, unusable("has no usable access_token")
 	case !strings.EqualFold(t.TokenType, "Bearer"):
@@ -107,10 +117,10 @@ func unusable(what string) error {
 }
 
 // isTokenText reports whether a token can stand in a header: VSCHAR of RFC 6749
-// appendix A.
+// appendix A, without the space.
 func isTokenText(s string) bool {
 	for i := range len(s) {
-		if s[i] < 0x20 || s[i] > 0x7e {
+		if s[i] <= 0x20 || s[i] > 0x7e {
 			return false
 		}
 	}
@@ -119,7 +129,7 @@ func isTokenText(s string) bool {
 
 // responseError reads the error answer of an endpoint. A body of another form
 // leaves only the status.
-func responseError(resp *fetch.Response) error {
+func responseError(resp *fetch.Response) *ResponseError {
 	e := &ResponseError{Status: resp.Status}
 	var body struct {
 		Code        string `json:"error"`
@@ -136,8 +146,8 @@ const longestLife = 10 * 365 * 24 * time.Hour
 
 func (t *tokenResponse) oauth2(now time.Time, rawIDToken string) *oauth2.Token {
 	token := &oauth2.Token{AccessToken: t.AccessToken, TokenType: "Bearer", RefreshToken: t.RefreshToken}
-	if t.ExpiresIn > 0 {
-		life := min(float64(t.ExpiresIn), longestLife.Seconds())
+	if t.ExpiresIn != nil {
+		life := min(max(float64(*t.ExpiresIn), 0), longestLife.Seconds())
 		token.Expiry = now.Add(time.Duration(life * float64(time.Second)))
 		token.ExpiresIn = int64(life)
 	}

@@ -41,8 +41,12 @@ func (c *Client) UserInfo(ctx context.Context, tokens *Tokens) (*UserInfo, error
 	switch {
 	case err != nil:
 		return nil, err
-	case resp.Status == http.StatusUnauthorized || resp.Status == http.StatusForbidden:
-		return nil, &Error{Reason: ReasonRevoked, Err: responseError(resp)}
+	case resp.Status == http.StatusUnauthorized:
+		re := responseError(resp)
+		if re.inTrouble() {
+			return nil, re
+		}
+		return nil, &Error{Reason: ReasonRevoked, Err: re}
 	case resp.Status != http.StatusOK:
 		return nil, responseError(resp)
 	case !resp.Is("application/json"):

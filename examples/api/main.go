@@ -64,11 +64,11 @@ func run(ctx context.Context, args []string) error {
 	base := "http://" + listener.Addr().String()
 	fmt.Println("The API is at", base)
 	if cfg.issuer == "" {
-		provider, err := embeddedProvider(&cfg, base)
+		provider, err := embeddedProvider(&cfg, base) //nolint:contextcheck // it serves until Close
 		if err != nil {
 			return err
 		}
-		defer provider.Close()
+		defer func() { _ = provider.Close() }() // the program ends
 	}
 	provider, err := oidc.NewProvider(oidc.Config{Issuer: cfg.issuer})
 	if err != nil {

@@ -76,11 +76,11 @@ func run(ctx context.Context, args []string) error {
 	cfg.publicURL = strings.TrimSuffix(cfg.publicURL, "/")
 	fmt.Println("The application is at", cfg.publicURL)
 	if cfg.issuer == "" {
-		provider, err := embeddedProvider(&cfg)
+		provider, err := embeddedProvider(&cfg) //nolint:contextcheck // it serves until Close
 		if err != nil {
 			return err
 		}
-		defer provider.Close()
+		defer func() { _ = provider.Close() }() // the program ends
 	}
 	handler, err := newHandler(cfg)
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -65,10 +66,36 @@ func (e *Error) Error() string {
 	case e.Err == nil:
 		return fmt.Sprintf("fetch: %s answered %d", e.Host, e.Status)
 	case e.Status != 0:
-		return fmt.Sprintf("fetch: %s answered %d: %v", e.Host, e.Status, e.Err)
+		return fmt.Sprintf("fetch: %s answered %d: %s", e.Host, e.Status, describe(e.Err))
 	}
-	return fmt.Sprintf("fetch: %s: %v", e.Host, e.Err)
+	return fmt.Sprintf("fetch: %s: %s", e.Host, describe(e.Err))
 }
+
+// describe says what happened without repeating the other side: net/http quotes
+// what it could not parse, and that may be our own request, secret and all.
+func describe(err error) string {
+	var own problem
+	var dial *net.OpError
+	var certificate *tls.CertificateVerificationError
+	switch {
+	case errors.As(err, &own):
+		return own.Error()
+	case errors.Is(err, context.Canceled):
+		return "cancelled"
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
+		return "no answer in time"
+	case errors.As(err, &certificate):
+		return "the certificate is not trusted"
+	case errors.As(err, &dial) && dial.Op == "dial":
+		return dial.Error()
+	}
+	return "the connection failed, or what came was no HTTP"
+}
+
+// A problem is an error whose text is ours.
+type problem string
+
+func (p problem) Error() string { return string(p) }
 
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
@@ -77,10 +104,10 @@ func (e *Error) Unwrap() error { return e.Err }
 func (e *Error) Is(target error) bool { return target == oidckit.ErrUnavailable }
 
 // What can be wrong with an answer.
-var (
-	ErrTooLarge  = errors.New("body is too large")
-	ErrMediaType = errors.New("unexpected media type")
-	ErrRedirect  = errors.New("redirects are not followed")
+const (
+	ErrTooLarge  = problem("body is too large")
+	ErrMediaType = problem("unexpected media type")
+	ErrRedirect  = problem("redirects are not followed")
 )
 
 // New returns a client for cfg, which it copies.
@@ -132,21 +159,21 @@ func newTransport() *http.Transport {
 func CheckURL(target string, insecureHTTP bool) error {
 	u, err := url.Parse(target)
 	if err != nil {
-		return errors.New("not a URL")
+		return problem("not a URL")
 	}
 	switch {
 	case u.Hostname() == "" || u.Opaque != "":
-		return errors.New("not an absolute URL")
+		return problem("not an absolute URL")
 	case u.User != nil:
-		return errors.New("user info in the URL")
+		return problem("user info in the URL")
 	case strings.Contains(target, "#"): // an empty fragment is one too
-		return errors.New("fragment in the URL")
+		return problem("fragment in the URL")
 	case u.Scheme == "https":
 		return nil
 	case u.Scheme == "http" && (insecureHTTP || IsLoopback(u.Hostname())):
 		return nil
 	}
-	return errors.New("not https (plain http is for loopback only)")
+	return problem("not https; plain http is for loopback, and for other hosts only where InsecureHTTP can be set and is")
 }
 
 // IsLoopback reports whether host, a name or an address without port, is this
@@ -164,7 +191,7 @@ func IsLoopback(host string) bool {
 func (c *Client) Get(ctx context.Context, target string, mediaTypes ...string) (*Response, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
 	if err != nil {
-		return nil, &Error{Err: errors.New("not a URL")}
+		return nil, &Error{Err: problem("not a URL")}
 	}
 	req.Header.Set("Accept", strings.Join(mediaTypes, ", "))
 	resp, err := c.Do(req)

@@ -2,8 +2,16 @@ module github.com/oidckit/oidckit/internal/interop
 
 go 1.25.0
 
-require github.com/stretchr/testify v1.12.1
+require (
+	github.com/oidckit/oidckit v0.0.0-00010101000000-000000000000
+	github.com/stretchr/testify v1.12.1
+	golang.org/x/oauth2 v0.36.0
+)
 
-require go.yaml.in/yaml/v3 v3.0.5 // indirect
+require (
+	github.com/coreos/go-oidc/v3 v3.21.0 // indirect
+	github.com/go-jose/go-jose/v4 v4.1.9 // indirect
+	go.yaml.in/yaml/v3 v3.0.5 // indirect
+)
 
 replace github.com/oidckit/oidckit => ../..

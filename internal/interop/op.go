@@ -79,7 +79,7 @@ func WithPostLogoutRedirectURIs(uris ...string) Option {
 }
 
 // WithAccessTokenTTL sets the life of access tokens, in whole seconds; 300 s without it. Those for
-// https://short.test live for 2 s in any case.
+// https://short.test live for 2 s in any case, and those for https://expired.test are ten minutes past their end.
 func WithAccessTokenTTL(ttl time.Duration) Option {
 	return func(args []string) []string {
 		return append(args, "--access-token-ttl", strconv.Itoa(int(ttl.Seconds())))

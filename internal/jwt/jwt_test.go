@@ -136,7 +136,7 @@ func TestVerifyWhatGoJoseSigned(t *testing.T) {
 // one byte, or has one more, is accepted.
 func TestJ21_EveryChangedTokenIsRefused(t *testing.T) {
 	t.Parallel()
-	for _, alg := range allAlgorithms() {
+	for _, alg := range []string{"RS256", "PS256", "ES256", "ES512", "EdDSA", "HS256"} { // one per kind of signature
 		t.Run(alg, func(t *testing.T) {
 			t.Parallel()
 			raw, public := sign(t, alg, `{"sub":"s"}`), keyFor(alg).public
@@ -174,7 +174,7 @@ func TestJ21_OneSpelling(t *testing.T) {
 	for name, raw := range map[string]string{
 		"spare bits in the payload":   parts[0] + "." + strings.TrimSuffix(parts[1], "Q") + "R." + parts[2],
 		"spare bits in the signature": parts[0] + "." + parts[1] + ".AB",
-		"spare bits in the header":    b64(`{"alg":"HS256" `)[:19] + "." + parts[1] + "." + parts[2],
+		"spare bits in the header":    strings.TrimSuffix(b64(`{"alg":"HS256" }`), "Q") + "R." + parts[1] + "." + parts[2],
 		"padding":                     parts[0] + "." + parts[1] + "==." + parts[2],
 		"standard alphabet":           parts[0] + "." + parts[1] + ".+/+/",
 		"line break in the header":    parts[0][:4] + "\n" + parts[0][4:] + "." + parts[1] + "." + parts[2],
@@ -493,7 +493,7 @@ func TestJ07_ECDSAEdgeValues(t *testing.T) {
 			"r and s one": slices.Concat(one, one), "r one, s zero": slices.Concat(one, zero),
 			"swapped": slices.Concat(s, r), "one byte short": good[1:], "one byte less": good[:2*size-1],
 			"one byte more": append(slices.Clone(good), 0), "zero in front": slices.Concat([]byte{0}, good),
-			"both overlong": overlong, "DER": der, "r only": r, "one byte": {0}, "twice": slices.Concat(good, good),
+			"both overlong": overlong, "zero before s": slices.Concat(r, []byte{0}, s), "DER": der, "r only": r, "one byte": {0}, "twice": slices.Concat(good, good),
 		} {
 			token, err := jwt.Parse(withSignature(raw, signature))
 			require.NoError(t, err, name)

@@ -122,18 +122,23 @@ func fitsHMAC(hash crypto.Hash) func(any) bool {
 }
 
 func verifyPKCS1v15(a *algorithm, key any, signed, signature []byte) bool {
-	return rsa.VerifyPKCS1v15(key.(*rsa.PublicKey), a.hash, a.digest(signed), signature) == nil
+	k, ok := key.(*rsa.PublicKey)
+	return ok && rsa.VerifyPKCS1v15(k, a.hash, a.digest(signed), signature) == nil
 }
 
 // The salt is as long as the hash, no other length (RFC 7518 section 3.5).
 func verifyPSS(a *algorithm, key any, signed, signature []byte) bool {
+	k, ok := key.(*rsa.PublicKey)
 	opts := &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: a.hash}
-	return rsa.VerifyPSS(key.(*rsa.PublicKey), a.hash, a.digest(signed), signature, opts) == nil
+	return ok && rsa.VerifyPSS(k, a.hash, a.digest(signed), signature, opts) == nil
 }
 
 // A signature is r and s at full length, not ASN.1 (RFC 7518 section 3.4).
 func verifyECDSA(a *algorithm, key any, signed, signature []byte) bool {
-	k := key.(*ecdsa.PublicKey)
+	k, ok := key.(*ecdsa.PublicKey)
+	if !ok {
+		return false
+	}
 	size := (k.Params().BitSize + 7) / 8
 	if len(signature) != 2*size {
 		return false
@@ -143,11 +148,13 @@ func verifyECDSA(a *algorithm, key any, signed, signature []byte) bool {
 }
 
 func verifyEd25519(_ *algorithm, key any, signed, signature []byte) bool {
-	return ed25519.Verify(key.(ed25519.PublicKey), signed, signature)
+	k, ok := key.(ed25519.PublicKey)
+	return ok && ed25519.Verify(k, signed, signature)
 }
 
 func verifyHMAC(a *algorithm, key any, signed, signature []byte) bool {
-	mac := hmac.New(a.hash.New, key.([]byte))
+	k, ok := key.([]byte)
+	mac := hmac.New(a.hash.New, k)
 	mac.Write(signed)
-	return hmac.Equal(mac.Sum(nil), signature)
+	return ok && hmac.Equal(mac.Sum(nil), signature)
 }

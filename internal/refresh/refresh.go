@@ -62,44 +62,55 @@ func New[T any](cfg Config[T]) *Value[T] { return &Value[T]{cfg: cfg} }
 // Get returns the copy while it serves, and waits for a first one otherwise.
 // Errors are of type *oidckit.UnavailableError.
 func (v *Value[T]) Get(ctx context.Context) (T, error) {
+	var zero T
 	now := v.cfg.Now()
 	if h := v.current.Load(); h != nil && now.Before(h.freshUntil.Add(v.cfg.MaxStale)) {
-		if !now.Before(h.freshUntil) {
-			v.start(now, v.backoff)
-		}
-		return h.value, nil
+		return v.serve(ctx, h, now), nil
 	}
 	f, wait := v.start(now, v.backoff)
 	if f == nil {
-		return v.unavailable(v.lastError(), wait)
+		return zero, v.unavailable(v.lastError(), wait)
 	}
 	if err := f.wait(ctx); err != nil {
-		return v.unavailable(err, v.retryAfter())
+		return zero, v.unavailable(err, v.retryAfter())
 	}
 	return v.current.Load().value, nil
+}
+
+// grace is how long a copy that is no longer fresh serves without a question. One
+// that lay unused for longer may be far from the truth: a key that was withdrawn
+// hours ago must not open a door once more.
+const grace = time.Minute
+
+// serve gives a copy away, and a newer one if that can be had: at once if the copy
+// has just stopped being fresh or the source is in trouble, else after the fetch.
+func (v *Value[T]) serve(ctx context.Context, h *held[T], now time.Time) T {
+	if now.Before(h.freshUntil) {
+		return h.value
+	}
+	f, _ := v.start(now, v.backoff)
+	if f == nil || v.lastError() != nil || now.Before(h.freshUntil.Add(grace)) || f.wait(ctx) != nil {
+		return h.value
+	}
+	return v.current.Load().value
 }
 
 // Renew asks for a copy newer than the one Get returned. ErrTooSoon means that
-// there was an attempt not long ago and the copy stands; other errors are of
-// type *oidckit.UnavailableError.
+// the copy was fetched not long ago and stands; other errors, also of an attempt
+// not long ago, are of type *oidckit.UnavailableError.
 func (v *Value[T]) Renew(ctx context.Context) (T, error) {
 	var zero T
-	f, _ := v.start(v.cfg.Now(), v.budget)
+	f, wait := v.start(v.cfg.Now(), v.budget)
 	if f == nil {
+		if err := v.lastError(); err != nil {
+			return zero, v.unavailable(err, wait)
+		}
 		return zero, ErrTooSoon
 	}
 	if err := f.wait(ctx); err != nil {
-		return v.unavailable(err, v.retryAfter())
+		return zero, v.unavailable(err, v.retryAfter())
 	}
 	return v.current.Load().value, nil
-}
-
-// Peek returns the copy, however old, without asking for it.
-func (v *Value[T]) Peek() (value T, ok bool) {
-	if h := v.current.Load(); h != nil {
-		return h.value, true
-	}
-	return value, false
 }
 
 // start joins the fetch that is under way or begins one. It returns nil and the
@@ -180,9 +191,9 @@ func (v *Value[T]) retryAfter() time.Duration {
 	return max(0, v.backoff(v.cfg.Now()))
 }
 
-func (v *Value[T]) unavailable(cause error, retryAfter time.Duration) (zero T, err error) {
+func (v *Value[T]) unavailable(cause error, retryAfter time.Duration) error {
 	if cause == nil {
 		cause = ErrTooSoon
 	}
-	return zero, &oidckit.UnavailableError{What: v.cfg.What, Err: cause, RetryAfter: retryAfter}
+	return &oidckit.UnavailableError{What: v.cfg.What, Err: cause, RetryAfter: retryAfter}
 }

@@ -150,8 +150,9 @@ func TestFetchHasATimeLimit(t *testing.T) {
 		s.hang.Store(true)
 		start := time.Now()
 		_, err := v.Get(context.Background())
-		requireUnavailable(t, err, context.DeadlineExceeded)
+		e := requireUnavailable(t, err, context.DeadlineExceeded)
 		require.Equal(t, timeout, time.Since(start))
+		require.Zero(t, e.RetryAfter, "the attempt took longer than the pause after it")
 	})
 }
 
@@ -199,10 +200,6 @@ func TestMaxStale(t *testing.T) {
 		e := requireUnavailable(t, err, errDown)
 		require.Equal(t, cooldown-timeout-time.Millisecond, e.RetryAfter)
 		require.EqualValues(t, 2, s.fetches.Load())
-		value, ok := v.Peek()
-		require.True(t, ok)
-		require.Equal(t, 1, value)
-
 		// The pause is over: whoever asks waits for a new one.
 		time.Sleep(e.RetryAfter)
 		_, err = v.Get(t.Context())
@@ -211,6 +208,41 @@ func TestMaxStale(t *testing.T) {
 		s.down.Store(false)
 		time.Sleep(cooldown)
 		require.Equal(t, 4, get(t, v))
+	})
+}
+
+func TestMaxStaleEndsOnTheDot(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *source, v *refresh.Value[int]) {
+		get(t, v)
+		s.down.Store(true)
+		time.Sleep(fresh + maxStale)
+		_, err := v.Get(t.Context())
+		requireUnavailable(t, err, errDown)
+	})
+}
+
+// A success ends the pause after a failure.
+func TestSuccessForgetsFailures(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var fetches atomic.Int32
+		v := refresh.New(refresh.Config[int]{
+			Fetch: func(context.Context) (int, time.Duration, error) {
+				if n := fetches.Add(1); n > 1 {
+					return int(n), time.Second, nil // fresh for less than the pause
+				}
+				return 0, 0, errDown
+			},
+			Timeout: timeout, Cooldown: cooldown, MaxStale: maxStale, Now: time.Now,
+		})
+		_, err := v.Get(t.Context())
+		require.ErrorIs(t, err, errDown)
+		time.Sleep(time.Second)
+		require.Equal(t, 2, get(t, v))
+		time.Sleep(time.Second)
+		require.Equal(t, 2, get(t, v))
+		synctest.Wait()
+		require.Equal(t, 3, get(t, v))
 	})
 }
 
@@ -259,19 +291,6 @@ func TestBackoffWithoutACopy(t *testing.T) {
 		}
 		s.down.Store(false)
 		require.Equal(t, 9, get(t, v))
-
-		_, ok := v.Peek()
-		require.True(t, ok)
-	})
-}
-
-func TestPeekAsksForNothing(t *testing.T) {
-	inBubble(t, func(t *testing.T, s *source, v *refresh.Value[int]) {
-		value, ok := v.Peek()
-		require.False(t, ok)
-		require.Zero(t, value)
-		synctest.Wait()
-		require.Zero(t, s.fetches.Load())
 	})
 }
 

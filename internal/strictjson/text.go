@@ -103,7 +103,7 @@ func foldedHash(name []byte) uint64 {
 		if r >= utf8.RuneSelf {
 			r, size = utf8.DecodeRune(name[i:])
 		}
-		h = (h ^ uint64(fold(r))) * prime
+		h = (h ^ uint64(uint32(fold(r)))) * prime //nolint:gosec // G115: a rune of valid UTF-8 is not negative
 		i += size
 	}
 	return h

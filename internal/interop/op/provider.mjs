@@ -6,7 +6,7 @@
 //   --port N                       loopback port, 0 (the default) picks a free one
 //   --redirect-uri URI             repeatable, at least one; registered for every login client
 //   --post-logout-redirect-uri URI repeatable; registered for every login client
-//   --access-token-ttl SECONDS     default 300; https://short.test always has 2
+//   --access-token-ttl SECONDS     default 300; https://short.test always has 2, https://expired.test is long past
 //   --client-jwks JSON             public keys of app-key, which exists only with this flag
 //   --id-token-claims              puts scope claims into every ID token, see "Claims"
 //
@@ -24,8 +24,9 @@
 // only when the access token is not for userinfo (that is, when a resource was asked for). --id-token-claims or the
 // claims parameter puts them into the ID token always.
 //
-// Resources (RFC 8707): https://api.test, https://other.test, https://short.test give RS256 tokens as in RFC 9068, with
-// the account's realm_access. A resource asked for at the authorization endpoint is used for the token request too,
+// Resources (RFC 8707): https://api.test, https://other.test, https://short.test, https://expired.test give RS256 tokens as
+// in RFC 9068, with the account's realm_access. Those for https://expired.test are an hour old when they are issued, and
+// ended ten minutes ago: more than any leeway. A resource asked for at the authorization endpoint is used for the token request too,
 // when that names none (of several, the first). Such a token is not for userinfo.
 //
 // Control: POST /test/rotate makes new keys that sign from then on. The old ones stay published;
@@ -74,10 +75,13 @@ const accounts = new Map([
   }],
 ]);
 
+const expired = 'https://expired.test';
+
 const resources = new Map([
   ['https://api.test', accessTokenTTL],
   ['https://other.test', accessTokenTTL],
   ['https://short.test', 2],
+  [expired, accessTokenTTL],
 ]);
 
 // --- clients
@@ -228,6 +232,8 @@ function configuration(keys) {
       return account && { realm_access: account.realm_access };
     },
 
+    formats: { customizers: { jwt: expireToken } },
+
     extraParams: { offline_asked: keepOfflineAccess },
     rotateRefreshToken: true,
     loadExistingGrant,
@@ -263,6 +269,14 @@ function configuration(keys) {
 
 function tokenTTL(ctx, token) {
   return token.resourceServer?.accessTokenTTL ?? accessTokenTTL;
+}
+
+// An access token that was good once, for those who cannot wait until one expires.
+async function expireToken(ctx, token, jwt) {
+  if (jwt.payload.aud !== expired) return;
+  const now = Math.floor(Date.now() / 1000);
+  jwt.payload.iat = now - 3600;
+  jwt.payload.exp = now - 600;
 }
 
 async function findAccount(ctx, id) {

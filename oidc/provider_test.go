@@ -1,0 +1,357 @@
+package oidc_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/oidckit/oidckit"
+	"github.com/oidckit/oidckit/discovery"
+	"github.com/oidckit/oidckit/internal/fetch"
+	"github.com/oidckit/oidckit/jwks"
+	"github.com/oidckit/oidckit/oidc"
+	"github.com/oidckit/oidckit/oidc/oidctest"
+	"github.com/stretchr/testify/require"
+)
+
+func requests(op *oidctest.Provider) (n int) {
+	for _, e := range endpoints {
+		n += op.Requests(e)
+	}
+	return n
+}
+
+func TestD08_ConstructorsDoNoIO(t *testing.T) {
+	op := newOP(t)
+	for _, e := range endpoints {
+		op.SetFault(e, oidctest.Fault{Hang: true})
+	}
+	provider := newProvider(t, op)
+	client := newClient(t, provider)
+	newVerifier(t, provider)
+	require.Equal(t, issuer, provider.Issuer())
+	require.Same(t, provider, client.Provider())
+	require.Equal(t, oidctest.ClientID, client.ClientID())
+	require.Equal(t, redirectURL, client.RedirectURL())
+	require.Zero(t, requests(op))
+}
+
+func TestD01_NewProvider_RefusesConfig(t *testing.T) {
+	m := metadataOf(newOP(t))
+	plain := m
+	plain.TokenEndpoint = "http://id.example/token"
+	nameless := m
+	nameless.Issuer = ""
+	for name, cfg := range map[string]oidc.Config{
+		"nothing":               {},
+		"no URL":                {Issuer: "id.example"},
+		"plain http":            {Issuer: "http://id.example"},
+		"query":                 {Issuer: issuer + "?x"},
+		"fragment":              {Issuer: issuer + "#x"},
+		"user info":             {Issuer: "https://a:b@id.example"},
+		"metadata of another":   {Issuer: "https://other.example", Metadata: &m},
+		"metadata with a slash": {Issuer: issuer + "/", Metadata: &m},
+		"metadata, plain http":  {Metadata: &plain},
+		"metadata, no issuer":   {Metadata: &nameless},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, err := oidc.NewProvider(cfg)
+			require.Error(t, err)
+			require.Nil(t, p)
+		})
+	}
+	_, err := oidc.NewProvider(oidc.Config{Issuer: issuer + "/", Metadata: &m})
+	var ie *discovery.IssuerError
+	require.ErrorAs(t, err, &ie)
+	require.Equal(t, issuer, ie.Found)
+}
+
+func TestD01_MetadataOfAnotherIssuer(t *testing.T) {
+	op := newOP(t)
+	op.SetFault(oidctest.Discovery, oidctest.Fault{Body: `{"issuer":"https://id.example/","token_endpoint":"https://id.example/token"}`})
+	_, err := newClient(t, newProvider(t, op)).Begin(t.Context())
+	requireUnavailable(t, err)
+	var ie *discovery.IssuerError
+	require.ErrorAs(t, err, &ie)
+}
+
+func TestD08_StartsWhileTheProviderIsDownAndHeals(t *testing.T) {
+	for name, fault := range outages() {
+		t.Run(name, func(t *testing.T) {
+			op := newOP(t)
+			provider := newProvider(t, op)
+			client, verifier := newClient(t, provider), newVerifier(t, provider)
+			raw := op.Sign(object{"typ": "at+jwt"}, with(accessClaims(op), object{"exp": start.Unix() + 3600}))
+			op.SetFault(oidctest.Discovery, fault)
+
+			_, err := client.Begin(t.Context())
+			requireUnavailable(t, err)
+			var ue *oidckit.UnavailableError
+			require.ErrorAs(t, err, &ue)
+			requireUnavailable(t, provider.Ready(t.Context()))
+			_, err = verifier.Verify(t.Context(), raw)
+			requireUnavailable(t, err)
+			_, err = client.LogoutURL(t.Context(), oidc.Logout{})
+			requireUnavailable(t, err)
+
+			op.SetFault(oidctest.Discovery, oidctest.Fault{})
+			op.Advance(time.Minute)
+			require.NoError(t, provider.Ready(t.Context()))
+			_, err = verifier.Verify(t.Context(), raw)
+			require.NoError(t, err)
+			mustLogin(t, op, client)
+		})
+	}
+}
+
+func TestD08_Ready(t *testing.T) {
+	op := newOP(t)
+	provider := newProvider(t, op)
+	require.NoError(t, provider.Ready(t.Context()))
+	require.NoError(t, provider.Ready(t.Context()))
+	require.Equal(t, 1, op.Requests(oidctest.Discovery))
+	require.Equal(t, 1, op.Requests(oidctest.JWKS))
+
+	op = newOP(t)
+	op.SetFault(oidctest.JWKS, oidctest.Fault{Empty: true})
+	err := newProvider(t, op).Ready(t.Context())
+	requireUnavailable(t, err)
+	require.ErrorIs(t, err, jwks.ErrNoUsableKey)
+}
+
+func TestD08_KeysCannotBeHad(t *testing.T) {
+	for name, fault := range outages() {
+		t.Run(name, func(t *testing.T) {
+			op := newOP(t)
+			provider := newProvider(t, op)
+			client, verifier := newClient(t, provider), newVerifier(t, provider)
+			op.SetFault(oidctest.JWKS, fault)
+			_, err := login(t, op, client)
+			requireUnavailable(t, err)
+			_, err = verifier.Verify(t.Context(), op.Sign(object{"typ": "at+jwt"}, accessClaims(op)))
+			requireUnavailable(t, err)
+
+			op.SetFault(oidctest.JWKS, oidctest.Fault{})
+			op.Advance(time.Minute)
+			mustLogin(t, op, client)
+		})
+	}
+}
+
+// Keys that we have serve through an outage.
+func TestK08_OutageAfterTheKeysWereFetched(t *testing.T) {
+	op := newOP(t)
+	provider := newProvider(t, op)
+	verifier := newVerifier(t, provider)
+	require.NoError(t, provider.Ready(t.Context()))
+	op.SetFault(oidctest.JWKS, oidctest.Fault{Status: 503})
+	op.SetFault(oidctest.Discovery, oidctest.Fault{Status: 503})
+	_, err := verifier.Verify(t.Context(), op.Sign(object{"typ": "at+jwt"}, accessClaims(op)))
+	require.NoError(t, err)
+	op.Advance(2 * time.Hour)
+	_, err = verifier.Verify(t.Context(), op.Sign(object{"typ": "at+jwt"}, accessClaims(op)))
+	require.NoError(t, err)
+	op.Advance(48 * time.Hour)
+	_, err = verifier.Verify(t.Context(), op.Sign(object{"typ": "at+jwt"}, accessClaims(op)))
+	requireUnavailable(t, err)
+}
+
+func TestD08_TokenEndpointIsDown(t *testing.T) {
+	for name, fault := range outages() {
+		t.Run(name, func(t *testing.T) {
+			op, client := setup(t)
+			op.SetFault(oidctest.Token, fault)
+			_, err := login(t, op, client)
+			requireUnavailable(t, err)
+			require.Equal(t, 1, op.Requests(oidctest.Token))
+		})
+	}
+}
+
+// A provider that hangs costs ten seconds, and the caller's context less.
+func TestD10_HangingProvider(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		op, client := setup(t)
+		flow, callback := authorize(t, op, client)
+		op.SetFault(oidctest.Token, oidctest.Fault{Hang: true})
+		began := time.Now()
+		_, err := finish(t, client, flow, callback)
+		requireUnavailable(t, err)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.Equal(t, fetch.Timeout, time.Since(began))
+
+		op, client = setup(t)
+		op.SetFault(oidctest.Discovery, oidctest.Fault{Hang: true})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		began = time.Now()
+		_, err = client.Begin(ctx)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.NotErrorIs(t, err, oidckit.ErrInvalidToken)
+		require.Equal(t, time.Second, time.Since(began))
+		time.Sleep(time.Minute) // of the bubble: the shared fetch ends by itself
+	})
+}
+
+func TestK13_Rotation(t *testing.T) {
+	op := newOP(t)
+	provider := newProvider(t, op)
+	client, verifier := newClient(t, provider), newVerifier(t, provider)
+	require.NoError(t, provider.Ready(t.Context()))
+	flow, callback := authorize(t, op, client)
+	old := op.Sign(object{"typ": "at+jwt"}, with(accessClaims(op), object{"exp": start.Unix() + 7200}))
+	op.Rotate()
+	_, err := finish(t, client, flow, callback)
+	require.NoError(t, err)
+	require.Equal(t, 2, op.Requests(oidctest.JWKS))
+	for _, raw := range []string{old, op.Sign(object{"typ": "at+jwt"}, accessClaims(op))} {
+		_, err = verifier.Verify(t.Context(), raw)
+		require.NoError(t, err)
+	}
+	require.Equal(t, 2, op.Requests(oidctest.JWKS))
+
+	// K09: a key that was taken back stops working.
+	op.Rotate()
+	op.Sign(nil, object{})
+	op.Retire()
+	op.Advance(time.Hour)
+	_, err = verifier.Verify(t.Context(), op.Sign(object{"typ": "at+jwt"}, accessClaims(op)))
+	require.NoError(t, err)
+	_, err = verifier.Verify(t.Context(), old)
+	requireRefused(t, err, oidc.ReasonKey, "")
+}
+
+// What is refused without keys makes nobody fetch them.
+func TestK07_JunkFetchesNothing(t *testing.T) {
+	op := newOP(t)
+	provider := newProvider(t, op)
+	client, verifier := newClient(t, provider), newVerifier(t, provider)
+	junk := map[string]func(i int) (header, claims object){
+		"issuer":   func(i int) (object, object) { return nil, object{"iss": fmt.Sprint("https://evil", i)} },
+		"expired":  func(i int) (object, object) { return nil, object{"exp": start.Unix() - 1000 - int64(i), "iat": 0} },
+		"audience": func(i int) (object, object) { return nil, object{"aud": fmt.Sprint(i)} },
+		"subject":  func(int) (object, object) { return nil, object{"sub": nil} },
+		"type":     func(i int) (object, object) { return object{"typ": fmt.Sprint(i)}, nil },
+		"cnf, azp": func(i int) (object, object) {
+			return nil, object{"cnf": object{"jkt": fmt.Sprint(i)}, "azp": fmt.Sprint(i)}
+		},
+		"alg none":  func(int) (object, object) { return object{"alg": "none"}, nil },
+		"alg HS256": func(int) (object, object) { return object{"alg": "HS256"}, nil },
+	}
+	for name, make := range junk {
+		for i := range 50 {
+			header, claims := make(i)
+			header = with(object{"alg": "ES256", "typ": "at+jwt", "kid": fmt.Sprint("kid", i)}, header)
+			raw := encodeJSON(header) + "." + encodeJSON(with(accessClaims(op), claims)) + ".AAAA"
+			_, err := verifier.Verify(t.Context(), raw)
+			require.ErrorIs(t, err, oidckit.ErrInvalidToken, name)
+			if header["typ"] == "at+jwt" {
+				header["typ"] = "JWT"
+			}
+			raw = encodeJSON(header) + "." + encodeJSON(with(with(accessClaims(op), object{"aud": oidctest.ClientID}), claims)) + ".AAAA"
+			_, err = client.VerifyIDToken(t.Context(), raw, "")
+			require.ErrorIs(t, err, oidckit.ErrInvalidToken, name)
+		}
+		require.Zero(t, requests(op), name)
+	}
+	// The nonce is looked at before the keys, too.
+	_, err := client.VerifyIDToken(t.Context(), signedFor(op, idToken, object{"nonce": "a"}), "b")
+	requireRefused(t, err, oidc.ReasonNonce, "nonce")
+	require.Zero(t, requests(op))
+}
+
+// Only what looks right costs a fetch, and one per cooldown.
+func TestK07_UnknownKeysAreLookedForOnce(t *testing.T) {
+	op := newOP(t)
+	provider := newProvider(t, op)
+	verifier := newVerifier(t, provider)
+	for i := range 50 {
+		raw := op.Sign(object{"typ": "at+jwt", "kid": fmt.Sprint("kid", i)}, accessClaims(op))
+		_, err := verifier.Verify(t.Context(), raw)
+		requireRefused(t, err, oidc.ReasonKey, "")
+	}
+	require.LessOrEqual(t, op.Requests(oidctest.JWKS), 2)
+}
+
+func TestStaticMetadataAndKeys(t *testing.T) {
+	op := newOP(t)
+	key, err := jwks.NewKey(op.PublicKey("ES256"), "", "ES256")
+	require.NoError(t, err)
+	m := metadataOf(op)
+	r, via := record(op)
+	provider := newProvider(t, op, via, withMetadata(m), func(c *oidc.Config) { c.Issuer, c.Keys = "", jwks.Static{key} })
+	require.Equal(t, issuer, provider.Issuer())
+	require.NoError(t, provider.Ready(t.Context()))
+	got, err := provider.Metadata(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, m.TokenEndpoint, got.TokenEndpoint)
+	_, err = newVerifier(t, provider).Verify(t.Context(), op.Sign(object{"typ": "at+jwt"}, accessClaims(op)))
+	require.NoError(t, err)
+	mustLogin(t, op, newClient(t, provider))
+	require.Len(t, r.seen, 1) // the code
+}
+
+func TestStaticMetadata_WithoutEndpoints(t *testing.T) {
+	op := newOP(t)
+	provider := newProvider(t, op, withMetadata(discovery.Metadata{Issuer: issuer, AuthorizationEndpoint: issuer + "/authorize"}))
+	client := newClient(t, provider)
+	tokens := mustLogin(t, op, newClient(t, newProvider(t, op), offline))
+	flow, err := client.Begin(t.Context())
+	require.NoError(t, err)
+	_, err = client.Finish(t.Context(), flow, map[string][]string{"state": {flow.State()}, "code": {"x"}})
+	require.ErrorIs(t, err, oidc.ErrNoEndpoint)
+	_, err = client.Refresh(t.Context(), tokens)
+	require.ErrorIs(t, err, oidc.ErrNoEndpoint)
+	_, err = client.UserInfo(t.Context(), tokens)
+	require.ErrorIs(t, err, oidc.ErrNoEndpoint)
+	_, err = client.LogoutURL(t.Context(), oidc.Logout{})
+	require.ErrorIs(t, err, oidc.ErrNoEndpoint)
+	_, err = newVerifier(t, provider).Verify(t.Context(), op.Sign(object{"typ": "at+jwt"}, accessClaims(op)))
+	require.ErrorIs(t, err, oidc.ErrNoEndpoint)
+	require.NotErrorIs(t, err, oidckit.ErrInvalidToken)
+}
+
+func TestConfig_HeaderGoesWithEveryRequest(t *testing.T) {
+	op := newOP(t)
+	r, via := record(op)
+	header := http.Header{"X-Tenant": {"a"}}
+	provider := newProvider(t, op, via, func(c *oidc.Config) { c.Header = header })
+	header.Set("X-Tenant", "changed afterwards")
+	client := newClient(t, provider)
+	tokens := mustLogin(t, op, client)
+	_, err := client.UserInfo(t.Context(), tokens)
+	require.NoError(t, err)
+	require.Len(t, r.seen, 4)
+	for _, req := range r.seen {
+		require.Equal(t, []string{"a"}, req.Header["X-Tenant"], req.URL.Path)
+	}
+}
+
+// Who gave up has learnt nothing about the token.
+func TestD10_CancelledCallerIsNoInvalidToken(t *testing.T) {
+	op := newOP(t)
+	provider := newProvider(t, op)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	op.SetFault(oidctest.JWKS, oidctest.Fault{Status: 503})
+	op.SetFault(oidctest.Discovery, oidctest.Fault{Status: 503})
+	for range 2 {
+		_, err := newVerifier(t, provider).Verify(ctx, signedFor(op, strictAccess, nil))
+		requireUnavailable(t, err)
+		_, err = newClient(t, provider).VerifyIDToken(ctx, signedFor(op, idToken, nil), "")
+		requireUnavailable(t, err)
+	}
+}
+
+// The nonce is not asked for where there was no login.
+func TestVerifyIDToken_WithoutLogin(t *testing.T) {
+	op, client := setup(t)
+	for name, changes := range map[string]object{"no nonce": {}, "a nonce": {"nonce": "n"}} {
+		id, err := client.VerifyIDToken(t.Context(), signedFor(op, idToken, changes), "")
+		require.NoError(t, err, name)
+		require.Equal(t, marker+"-alice", id.Subject)
+	}
+}
