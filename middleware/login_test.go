@@ -271,6 +271,8 @@ var localPaths = []struct{ target, want string }{
 	{"/private/a", "/private/a"},
 	{"/private/", "/private/"},
 	{"/a?b=c&d=e%20f", "/a?b=c&d=e%20f"},
+	{"/?a=b", "/?a=b"},
+	{"/a?b=\\c", "/"},
 	{"/a?next=https://evil.example", "/a?next=https://evil.example"},
 	{"/a%20b", "/a%20b"},
 	{"/a:b@c;d", "/a:b@c;d"},
@@ -308,7 +310,11 @@ var localPaths = []struct{ target, want string }{
 	{"/%2e%2e/evil", "/"},
 	{"/%2e/%5cevil", "/"},
 	{"/%zz", "/"},
-	{"/%0d%0aX:y", "/%0d%0aX:y"},
+	{"/%0d%0aX:y", "/"},
+	{"/%09/evil.example", "/"},
+	{"/a%00", "/"},
+	{"/a%7f", "/"},
+	{"/a%20", "/a%20"},
 	{"https://evil.example", "/"},
 	{"HTTPS://evil.example/", "/"},
 	{"https:evil.example", "/"},
@@ -342,7 +348,7 @@ func TestF14ReturnToOwnPaths(t *testing.T) {
 		if own[0] != "" {
 			in, out = own[0], own[1]
 		}
-		for _, target := range []string{in, out, "/callback", in + "?return_to=/x", out + "?x", "/callback?state=x"} {
+		for _, target := range []string{in, out, "/callback", in + "?return_to=/x", out + "?x", "/callback?state=x", "/%63allback", strings.Replace(out, "o", "%6f", 1) + "?x", in + "#x"} {
 			res := b.get(in + "?" + url.Values{"return_to": {target}}.Encode())
 			callback, err := s.provider.Login(t.Context(), res.location(), "alice")
 			require.NoError(t, err)
@@ -481,6 +487,48 @@ func TestF04F16F17FlowCookie(t *testing.T) {
 			require.Zero(t, s.provider.Requests(oidctest.Token))
 		})
 	}
+}
+
+// A sealed cookie is bound to its name: one of another login is as good as none,
+// which a browser that is logged in sees, for it is sent on.
+func TestF17SwappedCookieIsNone(t *testing.T) {
+	s := newSite(t)
+	b := s.browser(t)
+	b.logIn("alice")
+	callback := b.begin("bob", "")
+	other := s.browser(t)
+	other.begin("bob", "")
+	for name := range b.flowCookies() {
+		for _, value := range other.flowCookies() {
+			b.set(name, value)
+		}
+	}
+	requireRedirect(t, "/", b.get(callback))
+	require.Equal(t, aliceSubject, b.who())
+	require.Equal(t, 1, s.provider.Requests(oidctest.Token))
+}
+
+// The last character of base64 may have bits that nobody reads. A cookie has one
+// spelling all the same.
+func TestF16OneSpellingOfACookie(t *testing.T) {
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+	tried := 0
+	for _, returnTo := range []string{"/", "/a", "/aa", "/aaa"} {
+		s := newSite(t)
+		b := s.browser(t)
+		callback := b.begin("alice", returnTo)
+		for name, value := range b.flowCookies() {
+			if len(value)%4 == 0 {
+				continue
+			}
+			tried++
+			last := len(value) - 1
+			b.set(name, value[:last]+string(alphabet[strings.IndexByte(alphabet, value[last])^1]))
+			requirePage(t, http.StatusBadRequest, b.get(callback))
+			require.Zero(t, s.provider.Requests(oidctest.Token))
+		}
+	}
+	require.Positive(t, tried)
 }
 
 // Two cookies of one name: one was planted, by a sibling host for instance.

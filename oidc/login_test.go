@@ -533,6 +533,7 @@ func TestF34_TokenResponse(t *testing.T) {
 		"no access token":        func(r map[string]any) { delete(r, "access_token") },
 		"empty access token":     func(r map[string]any) { r["access_token"] = "" },
 		"line break":             func(r map[string]any) { r["access_token"] = "a\r\nX: y" },
+		"space":                  func(r map[string]any) { r["access_token"] = "a b" },
 		"not ASCII":              func(r map[string]any) { r["access_token"] = "é" },
 		"list":                   func(r map[string]any) { r["access_token"] = []string{"a"} },
 		"line break in refresh":  func(r map[string]any) { r["refresh_token"] = "a\n" },
@@ -558,13 +559,14 @@ func TestF34_TokenResponse(t *testing.T) {
 }
 
 func TestF34_TokenResponsesThatAreRight(t *testing.T) {
+	const unknown = -1
 	for name, tt := range map[string]struct {
 		change func(map[string]any)
 		life   time.Duration
 	}{
 		"bearer in lower case": {func(r map[string]any) { r["token_type"] = "bearer" }, 5 * time.Minute},
 		"expires_in as text":   {func(r map[string]any) { r["expires_in"] = "60" }, time.Minute},
-		"expires_in absent":    {func(r map[string]any) { delete(r, "expires_in") }, 0},
+		"expires_in absent":    {func(r map[string]any) { delete(r, "expires_in") }, unknown},
 		"expires_in negative":  {func(r map[string]any) { r["expires_in"] = -5 }, 0},
 		"expires_in huge":      {func(r map[string]any) { r["expires_in"] = json.Number("1e300") }, 3650 * 24 * time.Hour},
 		"further members":      {func(r map[string]any) { r["x"] = object{"y": 1} }, 5 * time.Minute},
@@ -573,7 +575,7 @@ func TestF34_TokenResponsesThatAreRight(t *testing.T) {
 			op, client := setup(t)
 			op.OnTokenResponse(tt.change)
 			token := mustLogin(t, op, client).OAuth2
-			if tt.life == 0 {
+			if tt.life == unknown {
 				require.True(t, token.Expiry.IsZero())
 				return
 			}

@@ -440,3 +440,16 @@ func TestF21_LogoutURL(t *testing.T) {
 		})
 	}
 }
+
+// A refused ID token does not lose the refresh token that came with it.
+func TestF30_TokenSourceGoesOnAfterARefusedIDToken(t *testing.T) {
+	op, client, old := setupOffline(t)
+	source := client.TokenSource(old)
+	op.Advance(time.Hour)
+	op.OnIDToken(func(_, claims map[string]any) { claims["sub"] = "bob" })
+	_, err := source.Token()
+	requireRefused(t, err, oidc.ReasonSubject, "sub")
+	op.OnIDToken(nil)
+	_, err = source.Token()
+	require.NoError(t, err)
+}

@@ -198,7 +198,7 @@ func TestMaxStale(t *testing.T) {
 		// Too old, and the source failed not long ago.
 		_, err := v.Get(t.Context())
 		e := requireUnavailable(t, err, errDown)
-		require.Equal(t, cooldown-timeout-time.Millisecond, e.RetryAfter)
+		require.Equal(t, cooldown-slow-timeout-time.Millisecond, e.RetryAfter)
 		require.EqualValues(t, 2, s.fetches.Load())
 		// The pause is over: whoever asks waits for a new one.
 		time.Sleep(e.RetryAfter)
@@ -208,6 +208,24 @@ func TestMaxStale(t *testing.T) {
 		s.down.Store(false)
 		time.Sleep(cooldown)
 		require.Equal(t, 4, get(t, v))
+	})
+}
+
+// Who comes late and cannot wait gets the old copy.
+func TestLateCallerWithoutTimeGetsTheOldCopy(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *source, v *refresh.Value[int]) {
+		get(t, v)
+		time.Sleep(fresh + time.Minute)
+		ctx, cancel := context.WithTimeout(t.Context(), slow/2)
+		defer cancel()
+		value, err := v.Get(ctx)
+		require.NoError(t, err)
+		require.Equal(t, 1, value)
+		settle()
+		time.Sleep(fresh + time.Minute)
+		start := time.Now()
+		require.Equal(t, 3, get(t, v), "who has the time gets the new one, from the end of the minute on")
+		require.Equal(t, slow, time.Since(start))
 	})
 }
 
@@ -313,12 +331,19 @@ func TestRenewBudget(t *testing.T) {
 
 				// Counted from the start of the attempt, whatever came of it.
 				start := time.Now()
+				tooSoon := func(err error) {
+					if down { // nobody can say that the copy stands
+						requireUnavailable(t, err, errDown)
+						return
+					}
+					require.ErrorIs(t, err, refresh.ErrTooSoon)
+				}
 				for range 100 {
-					require.ErrorIs(t, renew(), refresh.ErrTooSoon)
+					tooSoon(renew())
 				}
 				require.Zero(t, time.Since(start), "never queued")
 				time.Sleep(cooldown - slow - time.Nanosecond)
-				require.ErrorIs(t, renew(), refresh.ErrTooSoon)
+				tooSoon(renew())
 				require.EqualValues(t, 2, s.fetches.Load())
 				time.Sleep(time.Nanosecond)
 				check(renew())
@@ -370,5 +395,28 @@ func TestRenewEndsWithItsContext(t *testing.T) {
 		requireUnavailable(t, err, context.DeadlineExceeded)
 		settle()
 		require.Equal(t, 2, get(t, v), "the fetch went on")
+	})
+}
+
+// A copy that lay unused for longer than the grace is not served before the source
+// was asked: what was withdrawn meanwhile must not open a door once more.
+func TestK09_UnusedCopyIsRenewedFirst(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *source, v *refresh.Value[int]) {
+		require.Equal(t, 1, get(t, v))
+		time.Sleep(fresh + time.Minute - time.Nanosecond)
+		require.Equal(t, 1, get(t, v), "within the grace the old copy serves")
+		settle()
+		require.Equal(t, 2, get(t, v))
+
+		time.Sleep(fresh + 2*time.Minute)
+		require.Equal(t, 3, get(t, v), "who comes late waits")
+
+		// In an outage the first who comes late waits for the failure, nobody after.
+		s.down.Store(true)
+		time.Sleep(fresh + 2*time.Minute)
+		require.Equal(t, 3, get(t, v))
+		start := time.Now()
+		require.Equal(t, 3, get(t, v))
+		require.Zero(t, time.Since(start))
 	})
 }
