@@ -3,6 +3,9 @@ package middleware_test
 import (
 	"bytes"
 	"context"
+	"crypto/aes"
+	"crypto/cipher"
+	"encoding/base64"
 	"io"
 	"log/slog"
 	"net/http"
@@ -46,7 +49,7 @@ func (s *site) logged() string {
 // newSite starts an application. The functions change its Login before it is used.
 func newSite(t *testing.T, configure ...func(*middleware.Login)) *site {
 	t.Helper()
-	s := &site{provider: oidctest.Start(t, fastKeys)}
+	s := &site{provider: oidctest.Start(t, fastKeys, stoppedClock)}
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	s.url = &url.URL{Scheme: "http", Host: server.Listener.Addr().String()}
 	s.login = &middleware.Login{
@@ -64,6 +67,12 @@ func newSite(t *testing.T, configure ...func(*middleware.Login)) *site {
 
 // fastKeys spares each test the making of an RSA key.
 func fastKeys(c *oidctest.Config) { c.Algorithm = "ES256" }
+
+// stoppedClock moves by Advance alone.
+func stoppedClock(c *oidctest.Config) {
+	now := time.Now()
+	c.Now = func() time.Time { return now }
+}
 
 func newClient(t *testing.T, p *oidctest.Provider, redirectURL string) *oidc.Client {
 	t.Helper()
@@ -253,6 +262,14 @@ func TestSession(t *testing.T) {
 	roles, err := got.Strings(claims.P("realm_access", "roles"))
 	require.NoError(t, err)
 	require.Equal(t, []string{"admin", "user"}, roles)
+}
+
+func TestSessionWithoutUserInfoLacksClaims(t *testing.T) {
+	s := &middleware.Session{Tokens: &oidc.Tokens{IDToken: &oidc.IDToken{}}}
+	_, err := s.String(claims.P("name"))
+	require.True(t, claims.IsMissing(err))
+	_, err = s.Strings(claims.P("roles"))
+	require.True(t, claims.IsMissing(err))
 }
 
 func TestWithoutUserInfo(t *testing.T) {
@@ -829,6 +846,7 @@ func TestF20F21Logout(t *testing.T) {
 		{"old browser, a link of ours", "GET", []string{"Referer", "OWN/page"}, false},
 		{"old browser, a link elsewhere", "GET", []string{"Referer", host + "/page"}, true},
 		{"old browser, no sense in Referer", "GET", []string{"Referer", "http://%zz"}, true},
+		{"old browser, a Referer without a host", "GET", []string{"Referer", "about:client"}, true},
 		{"program", "GET", nil, false},
 		{"a form of ours", "POST", []string{"Sec-Fetch-Site", "same-origin"}, false},
 		{"a form elsewhere", "POST", []string{"Sec-Fetch-Site", "cross-site"}, true},
@@ -945,14 +963,43 @@ func TestSessionExpires(t *testing.T) {
 		b.logIn("alice")
 		b.http.Jar = nil // which would drop the cookie itself
 		id := sessionName + "=" + b.cookies()[sessionName]
-		s.provider.Advance(lifetime - time.Second)
+		s.provider.Advance(lifetime - 1)
 		require.Equal(t, aliceSubject, b.get("/", "Cookie", id).body)
-		s.provider.Advance(time.Second)
+		s.provider.Advance(1)
 		require.Equal(t, "nobody", b.get("/", "Cookie", id).body)
 		// Nor does it come back once sessions that have expired were looked for.
 		s.browser(t).logIn("bob")
 		s.provider.Advance(-time.Second)
 		require.Equal(t, "nobody", b.get("/", "Cookie", id).body)
+	}
+}
+
+// Looking for sessions that have expired leaves the others alone.
+func TestSessionsOfOthersStay(t *testing.T) {
+	s := newSite(t)
+	alice, bob := s.browser(t), s.browser(t)
+	alice.logIn("alice")
+	s.provider.Advance(time.Hour)
+	bob.logIn("bob")
+	require.Equal(t, aliceSubject, alice.who())
+	require.Equal(t, bobSubject, bob.who())
+}
+
+// The key of the cookies is not the one that a forgotten random source leaves.
+func TestF48CookieKey(t *testing.T) {
+	s := newSite(t)
+	b := s.browser(t)
+	b.begin("alice", "")
+	block, err := aes.NewCipher(make([]byte, 32))
+	require.NoError(t, err)
+	aead, err := cipher.NewGCMWithRandomNonce(block)
+	require.NoError(t, err)
+	require.NotEmpty(t, b.flowCookies())
+	for name, value := range b.flowCookies() {
+		sealed, err := base64.RawURLEncoding.DecodeString(value)
+		require.NoError(t, err)
+		_, err = aead.Open(nil, nil, sealed, []byte(name))
+		require.Error(t, err)
 	}
 }
 

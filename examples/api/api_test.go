@@ -161,6 +161,8 @@ func TestFlags(t *testing.T) {
 	cfg, err := parseFlags(nil)
 	require.NoError(t, err)
 	require.Equal(t, claims.P("realm_access", "roles"), cfg.rolesClaim)
+	_, err = parseFlags([]string{"-issuer", "https://id.example"})
+	require.ErrorContains(t, err, "-audience")
 	for _, args := range [][]string{
 		{"-issuer", "https://id.example"},
 		{"-roles-claim", ""},

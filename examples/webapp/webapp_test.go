@@ -177,6 +177,16 @@ func requireHeaders(t *testing.T, r reply) {
 		r.Header.Get("Content-Security-Policy"))
 }
 
+func TestScopes(t *testing.T) {
+	base := start(t, freeAddress(t), "-scopes", "openid")
+	b := newBrowser(t)
+	b.submit(b.get(base+"/login"), url.Values{"username": {"alice"}, "password": {"wonderland"}})
+	status, m := b.me(base)
+	require.Equal(t, http.StatusOK, status)
+	require.NotContains(t, m.Claims, "email")
+	require.Equal(t, "alice", m.Name, "the preferred_username, without the scope profile")
+}
+
 func TestCancelledLogin(t *testing.T) {
 	base := start(t, freeAddress(t))
 	b := newBrowser(t)

@@ -136,7 +136,7 @@ func TestVerifyWhatGoJoseSigned(t *testing.T) {
 // one byte, or has one more, is accepted.
 func TestJ21_EveryChangedTokenIsRefused(t *testing.T) {
 	t.Parallel()
-	for _, alg := range []string{"RS256", "PS256", "ES256", "ES512", "EdDSA", "HS256"} { // one per kind of signature
+	for _, alg := range []string{"RS256", "PS256", "ES256", "EdDSA", "HS256"} { // one per kind of signature
 		t.Run(alg, func(t *testing.T) {
 			t.Parallel()
 			raw, public := sign(t, alg, `{"sub":"s"}`), keyFor(alg).public
