@@ -19,18 +19,18 @@ const module = "github.com/oidckit/oidckit"
 // The imports of the module are the arrows of the picture in ARCHITECTURE.md, no
 // more and no less. Standard library aside, modules of others are arrows too.
 func TestArrowsAreThoseOfThePicture(t *testing.T) {
-	picture, real := picturedArrows(t), realArrows(t)
+	picture, actual := picturedArrows(t), actualArrows(t)
 	require.NotEmpty(t, picture)
-	for from, to := range real {
+	for from, to := range actual {
 		require.Contains(t, picture, from, "this package is not in the picture")
 		for _, target := range to {
 			require.Contains(t, picture[from], target, "the arrow from %s is not in the picture", from)
 		}
 	}
 	for from, to := range picture {
-		require.Contains(t, real, from, "the picture has a package that is not there")
+		require.Contains(t, actual, from, "the picture has a package that is not there")
 		for _, target := range to {
-			require.Contains(t, real[from], target, "the picture has an arrow from %s that nothing needs", from)
+			require.Contains(t, actual[from], target, "the picture has an arrow from %s that nothing needs", from)
 		}
 	}
 }
@@ -38,7 +38,7 @@ func TestArrowsAreThoseOfThePicture(t *testing.T) {
 // What the picture must keep to, whatever is drawn into it.
 func TestArrowsPointDown(t *testing.T) {
 	siblings := []string{"discovery", "jwks", "claims", "clientauth"}
-	for from, to := range realArrows(t) {
+	for from, to := range actualArrows(t) {
 		for _, target := range to {
 			switch {
 			case slices.Contains(siblings, from):
@@ -69,8 +69,8 @@ func picturedArrows(t *testing.T) map[string][]string {
 	return arrows
 }
 
-// realArrows asks the go command for the imports of every package, tests aside.
-func realArrows(t *testing.T) map[string][]string {
+// actualArrows asks the go command for the imports of every package, tests aside.
+func actualArrows(t *testing.T) map[string][]string {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Imports", "./...").Output()
 	require.NoError(t, err)
@@ -80,11 +80,11 @@ func realArrows(t *testing.T) map[string][]string {
 			ImportPath string
 			Imports    []string
 		}
-		if err := decoder.Decode(&p); errors.Is(err, io.EOF) {
+		err := decoder.Decode(&p)
+		if errors.Is(err, io.EOF) {
 			return arrows
-		} else {
-			require.NoError(t, err)
 		}
+		require.NoError(t, err)
 		to := []string{}
 		for _, target := range p.Imports {
 			if strings.Contains(strings.Split(target, "/")[0], ".") {

@@ -153,7 +153,7 @@ func TestD01_IssuerWithASlash(t *testing.T) {
 	var paths []string
 	hc := &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
 		paths = append(paths, r.URL.String())
-		return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader(document(map[string]any{"issuer": issuer + "/"}))), Request: r}, nil
+		return &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader(document(map[string]any{"issuer": issuer + "/"}))), Request: r}, nil
 	})}
 	m, err := remote(t, discovery.Config{Issuer: issuer + "/", HTTPClient: hc}).Metadata(t.Context())
 	require.NoError(t, err)

@@ -283,7 +283,7 @@ func (s *scripted) RoundTrip(r *http.Request) (*http.Response, error) {
 	if h.Get("Content-Type") == "" {
 		h.Set("Content-Type", "application/json")
 	}
-	return &http.Response{StatusCode: 200, Header: h, Body: io.NopCloser(strings.NewReader(s.body)), Request: r}, nil
+	return &http.Response{StatusCode: http.StatusOK, Header: h, Body: io.NopCloser(strings.NewReader(s.body)), Request: r}, nil
 }
 
 func (s *scripted) count() int { s.mu.Lock(); defer s.mu.Unlock(); return len(s.requests) }

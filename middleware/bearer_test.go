@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -546,7 +545,7 @@ func TestM07LoggerGetsTheReasonAndNoToken(t *testing.T) {
 			line := a.log.String()
 			require.Contains(t, line, tt.reason)
 			require.Contains(t, line, fmt.Sprint("status=", got.Status))
-			for _, part := range strings.Split(tt.token, ".") {
+			for part := range strings.SplitSeq(tt.token, ".") {
 				if len(part) > 1 {
 					require.NotContains(t, line, part)
 				}
@@ -610,9 +609,13 @@ func (f verifierFunc) Verify(_ context.Context, raw string) (*oidc.AccessToken, 
 	return nil, oidckit.ErrInvalidToken
 }
 
-func decode(t *testing.T, data []byte) map[string]any {
-	t.Helper()
-	var m map[string]any
-	require.NoError(t, json.Unmarshal(data, &m))
-	return m
+// The token in the header is good; a second one in the query is one too many.
+func TestM04_TwoCredentials(t *testing.T) {
+	a := newAPI(t)
+	h := a.bearer().Handler(reached)
+	r := request(t.Context(), "Bearer "+a.provider.AccessToken("alice", audience))
+	r.URL.RawQuery = "access_token=x"
+	require.Equal(t, http.StatusBadRequest, ask(t, h, r).Status)
+	r.URL.RawQuery = "my_access_token=x"
+	require.Equal(t, http.StatusOK, ask(t, h, r).Status)
 }

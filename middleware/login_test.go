@@ -488,7 +488,7 @@ func TestF04F16F17FlowCookie(t *testing.T) {
 			l := &middleware.Login{Client: b.site.login.Client}
 			w := httptest.NewRecorder()
 			l.Handler(http.NotFoundHandler()).ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/login", http.NoBody))
-			b.set(name, w.Result().Cookies()[0].Value) //nolint:bodyclose // a recorder's
+			b.set(name, w.Result().Cookies()[0].Value)
 		}},
 	}
 	for _, tt := range tests {

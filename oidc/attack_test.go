@@ -71,16 +71,16 @@ func runAt(t *testing.T, op *oidctest.Provider, attacks ...attack) {
 	}
 	right := attack{}
 	for p := idToken; p <= untypedAccess; p <<= 1 {
-		err, _ := try(t, op, client, verifiers[p], p, right)
+		_, err := try(t, op, client, verifiers[p], p, right)
 		require.NoError(t, err, "a right %s", pathNames[p])
 		for _, a := range attacks {
 			if a.paths != 0 && a.paths&p == 0 {
 				continue
 			}
 			t.Run(pathNames[p]+"/"+a.name, func(t *testing.T) {
-				err, raw := try(t, op, client, verifiers[p], p, a)
+				raw, err := try(t, op, client, verifiers[p], p, a)
 				requireRefused(t, err, a.reason, a.claim)
-				for _, part := range strings.Split(raw, ".") {
+				for part := range strings.SplitSeq(raw, ".") {
 					if len(part) > 8 {
 						tellsNothing(t, err, part)
 					}
@@ -90,21 +90,21 @@ func runAt(t *testing.T, op *oidctest.Provider, attacks ...attack) {
 	}
 }
 
-func try(t testing.TB, op *oidctest.Provider, c *oidc.Client, v *oidc.AccessTokenVerifier, p path, a attack) (err error, raw string) {
+func try(t testing.TB, op *oidctest.Provider, c *oidc.Client, v *oidc.AccessTokenVerifier, p path, a attack) (raw string, err error) {
 	t.Helper()
 	if p == idToken {
-		_, err, raw = loginForged(t, op, c, a)
-		return err, raw
+		_, raw, err = loginForged(t, op, c, a)
+		return raw, err
 	}
 	typ := map[path]string{strictAccess: "at+jwt", untypedAccess: "JWT"}[p]
 	raw = a.token(op, object{"alg": "ES256", "typ": typ}, accessClaims(op))
 	token, err := v.Verify(t.Context(), raw)
 	require.Equal(t, err == nil, token != nil)
-	return err, raw
+	return raw, err
 }
 
 // loginForged logs in while the provider answers with the token of the attack.
-func loginForged(t testing.TB, op *oidctest.Provider, c *oidc.Client, a attack) (tokens *oidc.Tokens, err error, raw string) {
+func loginForged(t testing.TB, op *oidctest.Provider, c *oidc.Client, a attack) (tokens *oidc.Tokens, raw string, err error) {
 	t.Helper()
 	var header, claims object
 	op.OnIDToken(func(h, c map[string]any) { header, claims = maps.Clone(h), maps.Clone(c) })
@@ -115,7 +115,7 @@ func loginForged(t testing.TB, op *oidctest.Provider, c *oidc.Client, a attack) 
 	defer op.OnIDToken(nil)
 	defer op.OnTokenResponse(nil)
 	tokens, err = login(t, op, c)
-	return tokens, err, raw
+	return tokens, raw, err
 }
 
 func encode(data []byte) string { return base64.RawURLEncoding.EncodeToString(data) }
@@ -202,7 +202,7 @@ func runRSA(t *testing.T, op *oidctest.Provider, attacks []attack) {
 	mustLogin(t, op, client)
 	for _, a := range attacks {
 		t.Run(a.name, func(t *testing.T) {
-			_, err, _ := loginForged(t, op, client, a)
+			_, _, err := loginForged(t, op, client, a)
 			requireRefused(t, err, a.reason, a.claim)
 			for _, configure := range []func(*oidc.AccessTokenConfig){func(*oidc.AccessTokenConfig) {}, untyped} {
 				raw := a.token(op, object{"typ": "at+jwt"}, accessClaims(op))
@@ -233,7 +233,7 @@ func TestJ03_PublicKeyWhereTheClientSecretIsExpected(t *testing.T) {
 		"a public key":      {"ES256", "", oidc.ReasonAlgorithm},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err, _ := loginForged(t, op, client, attack{
+			_, _, err := loginForged(t, op, client, attack{
 				forge: func(op *oidctest.Provider, header, claims object) string {
 					if tt.secret == "" {
 						return op.Sign(with(header, object{"alg": tt.alg}), claims)
@@ -341,10 +341,10 @@ func TestJ35_MoreAudiences(t *testing.T) {
 	op := newOP(t)
 	trusting := newClient(t, newProvider(t, op), func(c *oidc.ClientConfig) { c.TrustedAudiences = []string{api} })
 	both := []string{oidctest.ClientID, api}
-	tokens, err, _ := loginForged(t, op, trusting, attack{claims: object{"aud": both}})
+	tokens, _, err := loginForged(t, op, trusting, attack{claims: object{"aud": both}})
 	require.NoError(t, err)
 	require.Equal(t, both, tokens.IDToken.Audience)
-	_, err, _ = loginForged(t, op, trusting, attack{claims: object{"aud": []string{oidctest.ClientID}, "azp": nil}})
+	_, _, err = loginForged(t, op, trusting, attack{claims: object{"aud": []string{oidctest.ClientID}, "azp": nil}})
 	require.NoError(t, err)
 	for name, tt := range map[string]struct {
 		claims object
@@ -357,7 +357,7 @@ func TestJ35_MoreAudiences(t *testing.T) {
 		"trusted alone":   {object{"aud": api}, oidc.ReasonAudience, "aud"},
 	} {
 		t.Run("trusted/"+name, func(t *testing.T) {
-			_, err, _ := loginForged(t, op, trusting, attack{claims: tt.claims})
+			_, _, err := loginForged(t, op, trusting, attack{claims: tt.claims})
 			requireRefused(t, err, tt.reason, tt.claim)
 		})
 	}
@@ -506,7 +506,7 @@ func TestF08_Nonce(t *testing.T) {
 func TestJ42_ReplayedIDToken(t *testing.T) {
 	op, client := setup(t)
 	first := mustLogin(t, op, client)
-	_, err, _ := loginForged(t, op, client, attack{forge: func(*oidctest.Provider, object, object) string { return first.IDToken.Raw() }})
+	_, _, err := loginForged(t, op, client, attack{forge: func(*oidctest.Provider, object, object) string { return first.IDToken.Raw() }})
 	requireRefused(t, err, oidc.ReasonNonce, "nonce")
 }
 
@@ -800,9 +800,9 @@ func TestJ40_TypesThatFit(t *testing.T) {
 	provider := newProvider(t, op)
 	client, strict, lax := newClient(t, provider), newVerifier(t, provider), newVerifier(t, provider, untyped)
 	for _, typ := range []any{"JWT", "jwt", nil} {
-		_, err, _ := loginForged(t, op, client, attack{header: object{"typ": typ}})
+		_, _, err := loginForged(t, op, client, attack{header: object{"typ": typ}})
 		require.NoError(t, err, typ)
-		_, err, _ = loginForged(t, op, client, attack{claims: object{"typ": "ID", "token_use": "id"}})
+		_, _, err = loginForged(t, op, client, attack{claims: object{"typ": "ID", "token_use": "id"}})
 		require.NoError(t, err, typ)
 		_, err = lax.Verify(t.Context(), op.Sign(object{"typ": typ}, accessClaims(op)))
 		require.NoError(t, err, typ)
@@ -848,12 +848,12 @@ func TestJ40_IDTokenAsAccessToken(t *testing.T) {
 
 func TestJ40_AccessTokenAsIDToken(t *testing.T) {
 	op, client := setup(t)
-	_, err, _ := loginForged(t, op, client, attack{forge: func(op *oidctest.Provider, _, _ object) string {
+	_, _, err := loginForged(t, op, client, attack{forge: func(op *oidctest.Provider, _, _ object) string {
 		return op.AccessToken("alice", oidctest.ClientID, "openid")
 	}})
 	requireRefused(t, err, oidc.ReasonType, "typ")
 	// Nor without its typ: it knows nothing of the login.
-	_, err, _ = loginForged(t, op, client, attack{forge: func(op *oidctest.Provider, _, _ object) string {
+	_, _, err = loginForged(t, op, client, attack{forge: func(op *oidctest.Provider, _, _ object) string {
 		return op.Sign(object{"typ": "JWT"}, with(accessClaims(op), object{"aud": oidctest.ClientID}))
 	}})
 	requireRefused(t, err, oidc.ReasonNonce, "nonce")

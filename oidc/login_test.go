@@ -55,7 +55,7 @@ func TestLogin_EveryAlgorithm(t *testing.T) {
 				}
 			})
 			tokens := mustLogin(t, op, client)
-			require.True(t, tokens.IDToken.Claims.Raw() != nil)
+			require.NotEqual(t, tokens.IDToken.Claims.Raw(), nil)
 			if !symmetric {
 				_, err := newVerifier(t, provider).Verify(t.Context(), op.Sign(object{"alg": alg, "typ": "at+jwt"}, accessClaims(op)))
 				require.NoError(t, err)
@@ -65,7 +65,7 @@ func TestLogin_EveryAlgorithm(t *testing.T) {
 			_, err := login(t, op, newClient(t, provider))
 			requireRefused(t, err, oidc.ReasonAlgorithm, "")
 			// The at_hash is one of the algorithm's own hash.
-			_, err, _ = loginForged(t, op, client, attack{forge: func(_ *oidctest.Provider, header, claims object) string {
+			_, _, err = loginForged(t, op, client, attack{forge: func(_ *oidctest.Provider, header, claims object) string {
 				return oidctest.SignHMAC(header, with(claims, object{"at_hash": "AAAA"}), []byte(secret))
 			}})
 			requireRefused(t, err, oidc.ReasonAccessTokenHash, "at_hash")
@@ -692,7 +692,7 @@ func TestG10_NothingSecretIsPrinted(t *testing.T) {
 				out.Write(data)
 			}
 			for _, s := range secrets {
-				require.False(t, strings.Contains(out.String(), s), "%s is in %s", s, out.String())
+				require.NotContains(t, out.String(), s, "%s is in %s", s, out.String())
 			}
 		})
 	}

@@ -241,9 +241,9 @@ func TestK07_JunkFetchesNothing(t *testing.T) {
 		"alg none":  func(int) (object, object) { return object{"alg": "none"}, nil },
 		"alg HS256": func(int) (object, object) { return object{"alg": "HS256"}, nil },
 	}
-	for name, make := range junk {
+	for name, forge := range junk {
 		for i := range 50 {
-			header, claims := make(i)
+			header, claims := forge(i)
 			header = with(object{"alg": "ES256", "typ": "at+jwt", "kid": fmt.Sprint("kid", i)}, header)
 			raw := encodeJSON(header) + "." + encodeJSON(with(accessClaims(op), claims)) + ".AAAA"
 			_, err := verifier.Verify(t.Context(), raw)

@@ -207,7 +207,7 @@ func TestProgram(t *testing.T) {
 	require.Eventually(t, func() bool { return strings.Count(printed(), "curl ") == 6 }, 20*time.Second, 10*time.Millisecond)
 
 	want := []int{200, 401, 200, 200, 403, 200}
-	for _, line := range strings.Split(printed(), "\n") {
+	for line := range strings.SplitSeq(printed(), "\n") {
 		args, ok := strings.CutPrefix(line, "curl -i ")
 		if !ok {
 			continue

@@ -221,7 +221,7 @@ func TestD09_ErrorTextHoldsNeitherQueryNorBody(t *testing.T) {
 	closed := httptest.NewServer(http.NotFoundHandler())
 	closed.Close()
 	for name, target := range map[string]string{
-		"status":     serve(t, func(w http.ResponseWriter, _ *http.Request) { http.Error(w, marker, 500) }),
+		"status":     serve(t, func(w http.ResponseWriter, _ *http.Request) { http.Error(w, marker, http.StatusInternalServerError) }),
 		"media type": serve(t, answer("text/html", marker)),
 		"too large":  serve(t, answer(jsonType, strings.Repeat(marker, 1<<20))),
 		"no server":  closed.URL,
@@ -238,7 +238,7 @@ func TestD09_ErrorTextHoldsNeitherQueryNorBody(t *testing.T) {
 		require.NotContains(t, err.Error(), marker, name)
 		for ; err != nil; err = errors.Unwrap(err) {
 			var ue *url.Error
-			require.False(t, errors.As(err, &ue), name)
+			require.NotErrorAs(t, err, &ue, name)
 		}
 	}
 }
@@ -278,7 +278,7 @@ func TestPlainHTTPIsRefusedBeforeItIsSent(t *testing.T) {
 	var sent int
 	hc := &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
 		sent++
-		return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {jsonType}}, Body: io.NopCloser(strings.NewReader("{}")), Request: r}, nil
+		return &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {jsonType}}, Body: io.NopCloser(strings.NewReader("{}")), Request: r}, nil
 	})}
 	_, err := fetch.New(fetch.Config{HTTPClient: hc}).Get(t.Context(), "http://op.example", jsonType)
 	require.Equal(t, "op.example", requireError(t, err).Host)
@@ -337,7 +337,7 @@ func TestD06_TimeLimit(t *testing.T) {
 			return nil, r.Context().Err()
 		},
 		"slow drip": func(r *http.Request) (*http.Response, error) {
-			return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {jsonType}}, Body: drip{r.Context(), &closed}, Request: r}, nil
+			return &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {jsonType}}, Body: drip{r.Context(), &closed}, Request: r}, nil
 		},
 	} {
 		synctest.Test(t, func(t *testing.T) {
