@@ -2,6 +2,7 @@ package oidc_test
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -55,7 +56,9 @@ func TestLogin_EveryAlgorithm(t *testing.T) {
 				}
 			})
 			tokens := mustLogin(t, op, client)
-			require.NotEqual(t, tokens.IDToken.Claims.Raw(), nil)
+			header, err := base64.RawURLEncoding.DecodeString(strings.Split(tokens.IDToken.Raw(), ".")[0])
+			require.NoError(t, err)
+			require.Contains(t, string(header), `"alg":"`+alg+`"`)
 			if !symmetric {
 				_, err := newVerifier(t, provider).Verify(t.Context(), op.Sign(object{"alg": alg, "typ": "at+jwt"}, accessClaims(op)))
 				require.NoError(t, err)
