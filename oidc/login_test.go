@@ -65,7 +65,7 @@ func TestLogin_EveryAlgorithm(t *testing.T) {
 				return
 			}
 			// HS must be asked for.
-			_, err := login(t, op, newClient(t, provider))
+			_, err = login(t, op, newClient(t, provider))
 			requireRefused(t, err, oidc.ReasonAlgorithm, "")
 			// The at_hash is one of the algorithm's own hash.
 			_, _, err = loginForged(t, op, client, attack{forge: func(_ *oidctest.Provider, header, claims object) string {
