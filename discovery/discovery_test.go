@@ -428,3 +428,18 @@ func FuzzParsedMetadataAreSafe(f *testing.F) {
 		}
 	})
 }
+
+func TestStaticWithoutTLS(t *testing.T) {
+	t.Parallel()
+	m := discovery.Metadata{Issuer: "http://op.internal", TokenEndpoint: "http://op.internal/token"}
+	_, err := discovery.Static(m)
+	require.Error(t, err)
+	source, err := discovery.InsecureStatic(m)
+	require.NoError(t, err)
+	got, err := source.Metadata(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, m.TokenEndpoint, got.TokenEndpoint)
+	m.TokenEndpoint = "ftp://op.internal/token"
+	_, err = discovery.InsecureStatic(m)
+	require.Error(t, err)
+}

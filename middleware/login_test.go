@@ -1170,3 +1170,28 @@ func requireLocal(t *testing.T, got string) {
 		require.True(t, got[i] > 0x20 && got[i] < 0x7f)
 	}
 }
+
+// Paths that hide each other or the start page are a mistake that is told, not a
+// loop that is lived.
+func TestPathsMustDiffer(t *testing.T) {
+	p := oidctest.Start(t)
+	for name, tt := range map[string]struct {
+		redirectPath  string
+		login, logout string
+		status        int
+	}{
+		"good":                       {"/callback", "", "", http.StatusOK},
+		"callback is the start page": {"/", "", "", http.StatusInternalServerError},
+		"callback without a path":    {"", "", "", http.StatusInternalServerError},
+		"login is the callback":      {"/login", "", "", http.StatusInternalServerError},
+		"logout is the callback":     {"/logout", "", "", http.StatusInternalServerError},
+		"login is logout":            {"/callback", "/x", "/x", http.StatusInternalServerError},
+		"login is the start page":    {"/callback", "/", "", http.StatusInternalServerError},
+		"logout is the start page":   {"/callback", "", "/", http.StatusInternalServerError},
+	} {
+		l := &middleware.Login{Client: newClient(t, p, "http://127.0.0.1"+tt.redirectPath), LoginPath: tt.login, LogoutPath: tt.logout}
+		w := httptest.NewRecorder()
+		l.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})).ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody))
+		require.Equal(t, tt.status, w.Code, name)
+	}
+}

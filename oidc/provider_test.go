@@ -1,6 +1,7 @@
 package oidc_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net/http"
@@ -355,5 +356,43 @@ func TestVerifyIDToken_WithoutLogin(t *testing.T) {
 	for _, nonce := range []any{"n", null, 1} {
 		_, err = client.VerifyIDToken(t.Context(), signedFor(op, idToken, object{"nonce": nonce}), "")
 		requireRefused(t, err, oidc.ReasonNonce, "nonce")
+	}
+}
+
+func TestInsecureHTTPHoldsForStaticMetadata(t *testing.T) {
+	config := oidc.Config{Metadata: &discovery.Metadata{Issuer: "http://op.internal", JWKSURI: "http://op.internal/jwks"}}
+	_, err := oidc.NewProvider(config)
+	require.Error(t, err)
+	config.InsecureHTTP = true
+	_, err = oidc.NewProvider(config)
+	require.NoError(t, err)
+}
+
+// A verifier that could accept nothing, or everything, is not made.
+func TestNewAccessTokenVerifier_Refuses(t *testing.T) {
+	op := newOP(t)
+	remote := newProvider(t, op)
+	source, err := jwks.Symmetric(bytes.Repeat([]byte("s"), 32), "HS256")
+	require.NoError(t, err)
+	symmetric := newProvider(t, op, func(c *oidc.Config) { c.Keys = source })
+	api := []string{"https://api.example.com"}
+	for name, tt := range map[string]struct {
+		provider *oidc.Provider
+		config   oidc.AccessTokenConfig
+		fits     bool
+	}{
+		"good":                     {remote, oidc.AccessTokenConfig{Audience: api}, true},
+		"HS with a shared secret":  {symmetric, oidc.AccessTokenConfig{Audience: api, Algorithms: []string{"HS256"}}, true},
+		"HS with the public keys":  {remote, oidc.AccessTokenConfig{Audience: api, Algorithms: []string{"HS256"}}, false},
+		"HS and RS":                {symmetric, oidc.AccessTokenConfig{Audience: api, Algorithms: []string{"HS256", "RS256"}}, false},
+		"none":                     {remote, oidc.AccessTokenConfig{Audience: api, Algorithms: []string{"none"}}, false},
+		"no provider":              {nil, oidc.AccessTokenConfig{Audience: api}, false},
+		"no audience":              {remote, oidc.AccessTokenConfig{}, false},
+		"empty audience":           {remote, oidc.AccessTokenConfig{Audience: []string{""}}, false},
+		"leeway of more than 5min": {remote, oidc.AccessTokenConfig{Audience: api, Leeway: 5*time.Minute + 1}, false},
+		"negative leeway":          {remote, oidc.AccessTokenConfig{Audience: api, Leeway: -1}, false},
+	} {
+		_, err := oidc.NewAccessTokenVerifier(tt.provider, tt.config)
+		require.Equal(t, tt.fits, err == nil, name)
 	}
 }

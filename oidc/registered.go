@@ -20,7 +20,7 @@ func leewayOf(d time.Duration) (time.Duration, error) {
 	case d == 0:
 		return defaultLeeway, nil
 	case d < 0 || d > maxLeeway:
-		return 0, errors.New("oidc: Leeway must be between 0 and 5 min")
+		return 0, errors.New("oidc: Leeway of ClientConfig or AccessTokenConfig must be between 0 and 5 min")
 	}
 	return d, nil
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -408,4 +409,57 @@ func FuzzCheckURLAcceptsOnlySafeURLs(f *testing.F) {
 		require.NotContains(t, target, "#")
 		require.True(t, u.Scheme == "https" || u.Scheme == "http" && fetch.IsLoopback(u.Hostname()))
 	})
+}
+
+// A peer that echoes our request where net/http cannot parse it must not bring the
+// secrets of that request into an error text.
+func TestD09_EchoedRequestStaysOutOfErrors(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = listener.Close() })
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			buffer := make([]byte, 4096)
+			n, _ := conn.Read(buffer)
+			_, _ = conn.Write([]byte("HTTP/1.1 200 OK\r\n" + strings.ReplaceAll(string(buffer[:n]), "\r\n", " ") + "\r\n\r\n"))
+			_ = conn.Close()
+		}
+	}()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+listener.Addr().String(), strings.NewReader("client_secret=MARKER"))
+	require.NoError(t, err)
+	req.Header.Set("Authorization", "Basic MARKER")
+	_, err = fetch.New(fetch.Config{}).Do(req)
+	requireError(t, err)
+	require.NotContains(t, err.Error(), "MARKER")
+}
+
+// What an operator must be able to tell apart is told apart.
+func TestTextsOfFailures(t *testing.T) {
+	t.Parallel()
+	untrusted := httptest.NewTLSServer(answer(jsonType, "{}"))
+	t.Cleanup(untrusted.Close)
+	gone := httptest.NewServer(nil)
+	gone.Close()
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	late, cancel := context.WithDeadline(t.Context(), time.Unix(1, 0))
+	t.Cleanup(cancel)
+	texts := map[string]bool{}
+	for _, tt := range []struct {
+		ctx    context.Context
+		target string
+	}{
+		{t.Context(), untrusted.URL}, {t.Context(), gone.URL}, {cancelled, gone.URL}, {late, gone.URL}, {t.Context(), "http://example.com"},
+	} {
+		_, err := fetch.New(fetch.Config{}).Get(tt.ctx, tt.target, jsonType)
+		requireError(t, err)
+		_, text, _ := strings.Cut(strings.TrimPrefix(err.Error(), "fetch: "), ": ")
+		texts[text] = true
+	}
+	require.Len(t, texts, 5)
 }

@@ -113,7 +113,9 @@ func DefaultClient() Client {
 // DefaultUsers returns the users a provider has when Config names none: alice
 // (password "wonderland"), who has the roles admin and user, and bob (password
 // "builder"), who is only a user and whose email is not verified. Their roles
-// stand in the places where well-known providers put them.
+// stand at realm_access.roles and at resource_access.client.roles and
+// resource_access.api.roles, as Keycloak writes them, and in a claim with the name
+// https://example.com/roles; groups and preferred_username are there too.
 func DefaultUsers() []User {
 	return []User{
 		{

@@ -60,6 +60,24 @@
 // status or any body. [Provider.Requests] counts, so that a test can tell whether
 // a cache works and whether retries stop.
 //
+// A program under test does not ask at once again what has failed: package oidc
+// leaves a provider that failed alone for a second and longer, and looks for new
+// keys at most every 10 seconds. A test that breaks and heals, or rotates twice,
+// gives the program the provider's clock and turns it:
+//
+//	op, err := oidc.NewProvider(oidc.Config{Issuer: provider.Issuer(), Now: provider.Now})
+//	provider.SetFault(oidctest.JWKS, oidctest.Fault{Status: 503})
+//	// … an API answers 503 …
+//	provider.SetFault(oidctest.JWKS, oidctest.Fault{})
+//	provider.Advance(11 * time.Second)
+//	// … and now 200.
+//
+// # Testing a web login
+//
+// A test client with a cookie jar asks for a page with "Accept: text/html", stops at
+// the redirect to the provider (http.Client.CheckRedirect), hands its Location to
+// [Provider.Login], and asks for the URL that comes back.
+//
 // # Keys
 //
 // There is one key per algorithm, made when it is first needed and shared with no

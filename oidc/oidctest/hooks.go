@@ -24,7 +24,14 @@ func (p *Provider) OnIDToken(f func(header, claims map[string]any)) {
 }
 
 // OnAccessToken has f change every access token before it is signed, like
-// [Provider.OnIDToken].
+// [Provider.OnIDToken]. Its header has the "typ" at+jwt, its claims those of RFC 9068
+// (iss, sub, aud, client_id, exp, iat, jti, scope) and those of the user. This makes
+// tokens as Keycloak does:
+//
+//	provider.OnAccessToken(func(header, claims map[string]any) {
+//		header["typ"], claims["typ"] = "JWT", "Bearer"
+//		claims["aud"] = []string{"account", "https://api.example.com"}
+//	})
 func (p *Provider) OnAccessToken(f func(header, claims map[string]any)) {
 	p.hooks.mu.Lock()
 	defer p.hooks.mu.Unlock()
