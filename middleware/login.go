@@ -18,8 +18,8 @@ import (
 // paths of its own and shows every other handler the session of the request.
 //
 // Logins under way are kept in sealed cookies, sessions in the memory of this
-// process: they end with it, and one process serves all users. A Login must not
-// be copied, nor changed once it is in use; its pointer may be shared.
+// process: they end with it, and one process serves all users. There is one Login per
+// host: two would share the name of the cookie. A Login must not be copied, nor changed once it is in use; its pointer may be shared.
 type Login struct {
 	// Client logs people in. Its RedirectURL decides the path of the callback, and
 	// by its scheme whether cookies are Secure. Required.
@@ -123,8 +123,9 @@ func (l *Login) Handler(next http.Handler) http.Handler {
 		case l.logoutPath():
 			only(l.logout, http.MethodGet, http.MethodPost)(w, r)
 		default:
-			s, _ := l.session(r) // nil for nobody, which RequireLogin tells from no Login
-			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), sessionKey{}, s)))
+			s, _ := l.session(r) // nil for nobody, which RequireLogin tells from no Handler
+			ctx := context.WithValue(r.Context(), ownKey{l}, s)
+			next.ServeHTTP(w, r.WithContext(context.WithValue(ctx, sessionKey{}, s)))
 		}
 	})
 }
@@ -132,8 +133,13 @@ func (l *Login) Handler(next http.Handler) http.Handler {
 // checkPaths refuses paths that hide each other, or the start page.
 func (l *Login) checkPaths() error {
 	login, logout, callback := l.loginPath(), l.logoutPath(), l.callbackPath()
-	if callback == "/" || login == "/" || logout == "/" || login == logout || login == callback || logout == callback {
-		return errors.New(`middleware: LoginPath, LogoutPath and the path of the client's RedirectURL must differ, and none may be "/"`)
+	for _, p := range []string{login, logout, callback} {
+		if !strings.HasPrefix(p, "/") || strings.HasPrefix(p, "//") || p == "/" || strings.ContainsAny(p, "?#") {
+			return errors.New(`middleware: LoginPath, LogoutPath and the path of the client's RedirectURL must be paths that begin with "/", and none may be "/" itself`)
+		}
+	}
+	if login == logout || login == callback || logout == callback {
+		return errors.New("middleware: LoginPath, LogoutPath and the path of the client's RedirectURL must differ")
 	}
 	return nil
 }
@@ -157,12 +163,14 @@ func only(h http.HandlerFunc, methods ...string) http.HandlerFunc {
 // behind [Login.Handler] alone: elsewhere it answers 500.
 func (l *Login) RequireLogin(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if _, ok := SessionFrom(r.Context()); ok {
-			next.ServeHTTP(w, r)
+		// A session of another Login is of another provider's user, and opens nothing.
+		s, behind := r.Context().Value(ownKey{l}).(*Session)
+		if !behind {
+			l.fail(w, r, errNoHandler)
 			return
 		}
-		if _, behind := r.Context().Value(sessionKey{}).(*Session); !behind {
-			l.fail(w, r, errNoHandler)
+		if s != nil {
+			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), sessionKey{}, s)))
 			return
 		}
 		w.Header().Set("Cache-Control", "no-store")

@@ -1188,10 +1188,46 @@ func TestPathsMustDiffer(t *testing.T) {
 		"login is logout":            {"/callback", "/x", "/x", http.StatusInternalServerError},
 		"login is the start page":    {"/callback", "/", "", http.StatusInternalServerError},
 		"logout is the start page":   {"/callback", "", "/", http.StatusInternalServerError},
+		"login is no path":           {"/callback", "login", "", http.StatusInternalServerError},
+		"logout is a host":           {"/callback", "", "//evil.example", http.StatusInternalServerError},
+		"login has a query":          {"/callback", "/login?x", "", http.StatusInternalServerError},
 	} {
 		l := &middleware.Login{Client: newClient(t, p, "http://127.0.0.1"+tt.redirectPath), LoginPath: tt.login, LogoutPath: tt.logout}
 		w := httptest.NewRecorder()
 		l.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})).ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody))
 		require.Equal(t, tt.status, w.Code, name)
+	}
+}
+
+// A session of one Login opens nothing that another guards.
+func TestRequireLoginIsOfOneLogin(t *testing.T) {
+	admin := newSite(t)
+	customers := newSite(t)
+	panel := admin.login.RequireLogin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s, ok := middleware.SessionFrom(r.Context())
+		require.True(t, ok)
+		_, _ = io.WriteString(w, s.Issuer())
+	}))
+	for name, both := range map[string]http.Handler{
+		"admin outside": admin.login.Handler(customers.login.Handler(panel)),
+		"admin inside":  customers.login.Handler(admin.login.Handler(panel)),
+	} {
+		for _, tt := range []struct {
+			site   *site
+			status int
+		}{{customers, http.StatusUnauthorized}, {admin, http.StatusOK}} {
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/panel", http.NoBody)
+			b := tt.site.browser(t)
+			b.logIn("alice")
+			for _, c := range b.jar.Cookies(tt.site.url) {
+				r.AddCookie(c)
+			}
+			w := httptest.NewRecorder()
+			both.ServeHTTP(w, r)
+			require.Equal(t, tt.status, w.Code, name)
+			if tt.status == http.StatusOK {
+				require.Equal(t, admin.provider.Issuer(), w.Body.String(), name)
+			}
+		}
 	}
 }

@@ -47,7 +47,11 @@ func firstOf[T any](s *Session, read func(claims.Set) (T, error)) (T, error) {
 	return value, err
 }
 
-type sessionKey struct{}
+// sessionKey leads to the session of the innermost Login, ownKey to that of one.
+type (
+	sessionKey struct{}
+	ownKey     struct{ login *Login }
+)
 
 // SessionFrom returns the session of the request that ctx belongs to. There is
 // none unless a [Login] stands in front and the user is logged in.

@@ -1,6 +1,7 @@
 package oidc
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,8 +34,12 @@ func (c *Client) Refresh(ctx context.Context, old *Tokens) (*Tokens, error) {
 	answer, err := c.requestToken(ctx, form)
 	if err != nil {
 		var re *ResponseError
-		if errors.As(err, &re) && re.refusesGrant() {
+		var unusable *unusableResponseError
+		switch {
+		case errors.As(err, &re) && re.refusesGrant():
 			return nil, &Error{Reason: ReasonRevoked, Err: err}
+		case errors.As(err, &unusable):
+			return nil, &RefreshError{Err: err, refreshToken: cmp.Or(unusable.refreshToken, old.OAuth2.RefreshToken)}
 		}
 		return nil, err
 	}
@@ -56,8 +61,8 @@ func (c *Client) Refresh(ctx context.Context, old *Tokens) (*Tokens, error) {
 }
 
 // RefreshError says that the provider answered a refresh, and that the answer
-// cannot be used: its ID token is refused, or could not be judged. The refresh token
-// that was sent may be spent by now.
+// cannot be used: it is malformed, or its ID token is refused or could not be judged.
+// The refresh token that was sent may be spent by now.
 type RefreshError struct {
 	// Err is why; the error answers errors.Is and errors.As for it.
 	Err error

@@ -95,11 +95,20 @@ func parseTokenResponse(resp *fetch.Response) (*tokenResponse, error) {
 	if !resp.Is("application/json") {
 		return nil, &oidckit.UnavailableError{What: "token response", Err: fetch.ErrMediaType}
 	}
-	if _, err := strictjson.Parse(resp.Body); err != nil {
+	object, err := strictjson.Parse(resp.Body)
+	if err != nil {
 		return nil, &oidckit.UnavailableError{What: "token response", Err: err}
 	}
+	unusable := func(what string) error {
+		u := &unusableResponseError{what: what}
+		value, _ := object.Get("refresh_token")
+		if s, ok := strictjson.String(value); ok && isTokenText(s) {
+			u.refreshToken = s
+		}
+		return &Error{Reason: ReasonMalformed, Err: u}
+	}
 	var t tokenResponse
-	err := strictjson.Decode(resp.Body, &t)
+	err = strictjson.Decode(resp.Body, &t)
 	switch {
 	case err != nil:
 		return nil, unusable("has a member of another type")
@@ -112,9 +121,17 @@ func parseTokenResponse(resp *fetch.Response) (*tokenResponse, error) {
 	return &t, nil
 }
 
-func unusable(what string) error {
-	return &Error{Reason: ReasonMalformed, Err: errors.New("the token response " + what)}
+// An unusableResponseError is of a response that was given all the same: the code or refresh token that was
+// sent is spent, and this is the refresh token to go on with, if there is one.
+type unusableResponseError struct {
+	what         string
+	refreshToken string
 }
+
+func (u *unusableResponseError) Error() string { return "the token response " + u.what }
+
+// Format prints the text alone, with every verb.
+func (u unusableResponseError) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(u.Error())) }
 
 // isTokenText reports whether a token can stand in a header: VSCHAR of RFC 6749
 // appendix A, without the space.

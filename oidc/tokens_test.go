@@ -1,6 +1,7 @@
 package oidc_test
 
 import (
+	"fmt"
 	"net/url"
 	"sync"
 	"testing"
@@ -442,6 +443,34 @@ func TestF21_LogoutURL(t *testing.T) {
 }
 
 // A refused ID token does not lose the refresh token that came with it.
+// An answer that is malformed has spent the old refresh token all the same.
+func TestF30_TokenSourceGoesOnAfterAMalformedAnswer(t *testing.T) {
+	for name, spoil := range map[string]func(map[string]any){
+		"no token type":    func(r map[string]any) { delete(r, "token_type") },
+		"another type":     func(r map[string]any) { r["token_type"] = "DPoP" },
+		"expires_in":       func(r map[string]any) { r["expires_in"] = "soon" },
+		"scope of a list":  func(r map[string]any) { r["scope"] = []string{"openid"} },
+		"no access token":  func(r map[string]any) { delete(r, "access_token") },
+		"odd access token": func(r map[string]any) { r["access_token"] = "a b" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			op, client, old := setupOffline(t)
+			source := client.TokenSource(old)
+			op.Advance(time.Hour)
+			op.OnTokenResponse(spoil)
+			_, err := source.Token()
+			requireRefused(t, err, oidc.ReasonMalformed, "")
+			var unusable *oidc.RefreshError
+			require.ErrorAs(t, err, &unusable)
+			require.NotEqual(t, old.OAuth2.RefreshToken, unusable.RefreshToken())
+			require.NotContains(t, fmt.Sprintf("%v %+v %#v %s", err, err, err, unusable.Err), unusable.RefreshToken())
+			op.OnTokenResponse(nil)
+			_, err = source.Token()
+			require.NoError(t, err)
+		})
+	}
+}
+
 func TestF30_TokenSourceGoesOnAfterARefusedIDToken(t *testing.T) {
 	op, client, old := setupOffline(t)
 	source := client.TokenSource(old)

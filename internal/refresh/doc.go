@@ -6,7 +6,7 @@
 //     that caller's wait.
 //   - A copy is fresh for as long as its source says. For a minute after that it
 //     still serves while one fetch in the background replaces it. Whoever comes
-//     later waits for that fetch, unless the one before failed.
+//     later waits for that fetch, unless one has just failed.
 //   - A fetch that fails changes nothing. A copy older than MaxStale beyond its
 //     freshness serves no more: whoever asks gets oidckit.ErrUnavailable.
 //   - A source that failed is left alone for a while, and a newer copy can be

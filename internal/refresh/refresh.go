@@ -65,7 +65,7 @@ func (v *Value[T]) Get(ctx context.Context) (T, error) {
 	var zero T
 	now := v.cfg.Now()
 	if h := v.current.Load(); h != nil && now.Before(h.freshUntil.Add(v.cfg.MaxStale)) {
-		return v.serve(ctx, h, now), nil
+		return v.serve(ctx, h, now)
 	}
 	f, wait := v.start(now, v.backoff)
 	if f == nil {
@@ -83,16 +83,32 @@ func (v *Value[T]) Get(ctx context.Context) (T, error) {
 const grace = time.Minute
 
 // serve gives a copy away, and a newer one if that can be had: at once if the copy
-// has just stopped being fresh or the source is in trouble, else after the fetch.
-func (v *Value[T]) serve(ctx context.Context, h *held[T], now time.Time) T {
+// has just stopped being fresh or the source is in trouble, else after the fetch. A
+// caller who does not wait gets no copy: hanging up must not be a way to an old key.
+func (v *Value[T]) serve(ctx context.Context, h *held[T], now time.Time) (T, error) {
 	if now.Before(h.freshUntil) {
-		return h.value
+		return h.value, nil
 	}
+	trouble := v.inTrouble(now)
 	f, _ := v.start(now, v.backoff)
-	if f == nil || v.lastError() != nil || now.Before(h.freshUntil.Add(grace)) || f.wait(ctx) != nil {
-		return h.value
+	if f == nil || trouble || now.Before(h.freshUntil.Add(grace)) {
+		return h.value, nil
 	}
-	return v.current.Load().value
+	switch err := f.wait(ctx); {
+	case err == nil:
+		return v.current.Load().value, nil
+	case ctx.Err() != nil:
+		var zero T
+		return zero, v.unavailable(err, v.retryAfter())
+	}
+	return h.value, nil
+}
+
+// inTrouble reports whether the source failed not long ago.
+func (v *Value[T]) inTrouble(now time.Time) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.failures > 0 && now.Sub(v.attempt) < v.cfg.Cooldown+grace
 }
 
 // Renew asks for a copy newer than the one Get returned. ErrTooSoon means that

@@ -212,15 +212,14 @@ func TestMaxStale(t *testing.T) {
 }
 
 // Who comes late and cannot wait gets the old copy.
-func TestLateCallerWithoutTimeGetsTheOldCopy(t *testing.T) {
+func TestK09_LateCallerWhoDoesNotWaitGetsNothing(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *source, v *refresh.Value[int]) {
 		get(t, v)
 		time.Sleep(fresh + time.Minute)
 		ctx, cancel := context.WithTimeout(t.Context(), slow/2)
 		defer cancel()
-		value, err := v.Get(ctx)
-		require.NoError(t, err)
-		require.Equal(t, 1, value)
+		_, err := v.Get(ctx)
+		requireUnavailable(t, err, context.DeadlineExceeded)
 		settle()
 		time.Sleep(fresh + time.Minute)
 		start := time.Now()
@@ -418,5 +417,19 @@ func TestK09_UnusedCopyIsRenewedFirst(t *testing.T) {
 		start := time.Now()
 		require.Equal(t, 3, get(t, v))
 		require.Zero(t, time.Since(start))
+	})
+}
+
+// A failure of hours ago says nothing about now.
+func TestK09_OldTroubleIsNoTrouble(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *source, v *refresh.Value[int]) {
+		require.Equal(t, 1, get(t, v))
+		s.down.Store(true)
+		time.Sleep(fresh)
+		require.Equal(t, 1, get(t, v))
+		settle()
+		s.down.Store(false)
+		time.Sleep(cooldown + time.Minute)
+		require.Equal(t, 3, get(t, v))
 	})
 }
