@@ -125,6 +125,21 @@ func TestParseKey(t *testing.T) {
 	}
 }
 
+func TestParseKey_RefusesBrokenDocuments(t *testing.T) {
+	t.Parallel()
+	good := jwk(&ec1.PublicKey, nil)
+	for name, document := range map[string]string{
+		"empty": "", "null": "null", "list": "[" + good + "]", "cut": good[:len(good)-1],
+		"J22 duplicate":       strings.TrimSuffix(good, "}") + `,"kid":"a","kid":"b"}`,
+		"J23 two cases":       strings.TrimSuffix(good, "}") + `,"kid":"a","KID":"b"}`,
+		"something behind it": good + good,
+	} {
+		key, err := jwks.ParseKey([]byte(document))
+		require.Error(t, err, name)
+		require.Equal(t, jwks.Key{}, key, name)
+	}
+}
+
 // odd are members of key sets that are in the wild or made by an attacker, and
 // none of which may be used. The row of the attack catalogue stands in front.
 func odd() map[string]string {
@@ -373,6 +388,7 @@ func TestK04_DecoysAndMatching(t *testing.T) {
 		{"kid in another case", []string{es1}, sign(t, "ES256", "A", ec1), &jwks.KeyNotFoundError{}},
 		{"wrong key, right kid", []string{es2}, sign(t, "ES256", "a", ec1), &jwt.Error{}},
 		{"K05 token without kid", []string{es2, rs1, es1}, sign(t, "ES256", "", ec1), nil},
+		{"K05 token without kid, decoy behind", []string{es1, rs1, es2}, sign(t, "ES256", "", ec1), nil},
 		{"K05 token and key without kid", []string{jwk(&ec1.PublicKey, nil)}, sign(t, "ES256", "", ec1), nil},
 		{"K05 nothing fits", []string{rs1}, sign(t, "ES256", "", ec1), &jwks.KeyNotFoundError{}},
 		{"K06 the only key has no kid", []string{rs1, jwk(&ec1.PublicKey, nil)}, sign(t, "ES256", "b", ec1), nil},
@@ -449,6 +465,8 @@ func TestStatic(t *testing.T) {
 	keys, err := parseSet(t, jwk(&ec1.PublicKey, nil)).Keys(t.Context(), jwks.Query{Algorithm: "ES256", Retry: true})
 	require.NoError(t, err)
 	require.Empty(t, keys, "there is nothing new to try")
+	_, err = jwks.Verify(t.Context(), nil, []string{"ES256"}, token)
+	requireNotFound(t, err)
 	// The zero Key fits nothing.
 	_, err = jwks.Verify(t.Context(), jwks.Static{{}}, []string{"ES256"}, token)
 	requireNotFound(t, err)

@@ -305,6 +305,7 @@ func outages() map[string]oidctest.Fault {
 		"HTML":      {Body: "<h1>maintenance " + marker + "</h1>", ContentType: "text/html"},
 		"cut JSON":  {Body: `{"access_token":"` + marker},
 		"no body":   {Body: " "},
+		"as HTML":   {Body: `{"access_token":"` + marker + `","token_type":"Bearer"}`, ContentType: "text/html"},
 		"two cases": {Body: `{"access_token":"a","ACCESS_TOKEN":"b","token_type":"Bearer"}`},
 	}
 }

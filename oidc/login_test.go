@@ -2,6 +2,7 @@ package oidc_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -484,6 +485,24 @@ func TestF32_NoMethodFits(t *testing.T) {
 	require.Zero(t, op.Requests(oidctest.Token))
 }
 
+// noProof is a method that has no proof to give.
+type noProof struct{}
+
+var errNoProof = errors.New("the key is not at hand")
+
+func (noProof) Name() string                                            { return "none_at_hand" }
+func (noProof) Authenticate(context.Context, *clientauth.Request) error { return errNoProof }
+
+// Without its proof the request stays here: it would spend the code for nothing.
+func TestF32_NoProof(t *testing.T) {
+	op := newOP(t)
+	client := newClient(t, newProvider(t, op), func(c *oidc.ClientConfig) { c.ClientSecret, c.ClientAuth = "", noProof{} })
+	_, err := login(t, op, client)
+	require.ErrorIs(t, err, errNoProof)
+	require.NotErrorIs(t, err, oidckit.ErrInvalidToken)
+	require.Zero(t, op.Requests(oidctest.Token))
+}
+
 func TestF32_OneRequestPerCode(t *testing.T) {
 	for name, fault := range map[string]oidctest.Fault{
 		"400":                 {Status: 400, Body: `{"error":"invalid_request"}`},
@@ -544,6 +563,10 @@ func TestF34_TokenResponse(t *testing.T) {
 		"DPoP":                   func(r map[string]any) { r["token_type"] = "DPoP" },
 		"no token type":          func(r map[string]any) { delete(r, "token_type") },
 		"expires_in is no time":  func(r map[string]any) { r["expires_in"] = "soon" },
+		"expires_in NaN":         func(r map[string]any) { r["expires_in"] = "NaN" },
+		"expires_in Infinity":    func(r map[string]any) { r["expires_in"] = "Infinity" },
+		"refresh token a number": func(r map[string]any) { r["refresh_token"] = 5 },
+		"scope a list":           func(r map[string]any) { r["scope"] = []string{"openid"} },
 		"member in another case": func(r map[string]any) { r["ACCESS_TOKEN"] = r["access_token"]; delete(r, "access_token") },
 		"no ID token":            func(r map[string]any) { delete(r, "id_token") },
 		"empty ID token":         func(r map[string]any) { r["id_token"] = "" },

@@ -108,6 +108,47 @@ func TestD08_StartsWhileTheProviderIsDownAndHeals(t *testing.T) {
 	}
 }
 
+// Without metadata nobody knows whether a callback must name its issuer, nor where the
+// code goes: a flow that outlived a restart is not judged then.
+func TestD08_FinishWithoutMetadata(t *testing.T) {
+	op, client := setup(t)
+	flow, callback := authorize(t, op, client)
+	restarted := newClient(t, newProvider(t, op))
+	op.SetFault(oidctest.Discovery, oidctest.Fault{Status: 503})
+	callback.Del("iss")
+	_, err := finish(t, restarted, flow, callback)
+	requireUnavailable(t, err)
+	require.Zero(t, op.Requests(oidctest.Token))
+
+	// That has not used up the flow.
+	op.SetFault(oidctest.Discovery, oidctest.Fault{})
+	op.Advance(2 * time.Second)
+	callback.Set("iss", issuer)
+	_, err = finish(t, restarted, flow, callback)
+	require.NoError(t, err)
+}
+
+func TestD08_TokenRequestWithoutMetadata(t *testing.T) {
+	op, client, tokens := setupOffline(t)
+	flow, callback := authorize(t, op, client)
+	restarted := newClient(t, newProvider(t, op))
+	op.SetFault(oidctest.Discovery, oidctest.Fault{Status: 503})
+	before := op.Requests(oidctest.Token)
+	_, err := finish(t, restarted, flow, callback)
+	requireUnavailable(t, err)
+	_, err = refresh(t, restarted, tokens)
+	requireUnavailable(t, err)
+	_, err = restarted.UserInfo(t.Context(), tokens)
+	requireUnavailable(t, err)
+	require.Equal(t, before, op.Requests(oidctest.Token))
+	require.Zero(t, op.Requests(oidctest.UserInfo))
+
+	op.SetFault(oidctest.Discovery, oidctest.Fault{})
+	op.Advance(2 * time.Second)
+	_, err = refresh(t, restarted, tokens)
+	require.NoError(t, err)
+}
+
 func TestD08_Ready(t *testing.T) {
 	op := newOP(t)
 	provider := newProvider(t, op)
@@ -121,6 +162,11 @@ func TestD08_Ready(t *testing.T) {
 	err := newProvider(t, op).Ready(t.Context())
 	requireUnavailable(t, err)
 	require.ErrorIs(t, err, jwks.ErrNoUsableKey)
+
+	// Keys of the program's own do not make up for metadata.
+	op = newOP(t)
+	op.SetFault(oidctest.Discovery, oidctest.Fault{Status: 503})
+	requireUnavailable(t, newProvider(t, op, func(c *oidc.Config) { c.Keys = jwks.Static{} }).Ready(t.Context()))
 }
 
 func TestD08_KeysCannotBeHad(t *testing.T) {

@@ -191,6 +191,16 @@ func TestF30_RefreshWithoutIDToken(t *testing.T) {
 	require.Nil(t, tokens.IDToken)
 }
 
+// An ID token that there is no old one to compare with is left out, whoever it is of.
+func TestF30_RefreshedIDTokenWithoutAnOldOne(t *testing.T) {
+	_, client, old := setupOffline(t)
+	tokens, err := refresh(t, client, &oidc.Tokens{OAuth2: old.OAuth2})
+	require.NoError(t, err)
+	require.Nil(t, tokens.IDToken)
+	require.Empty(t, tokens.OAuth2.Extra("id_token"))
+	require.NotEqual(t, old.OAuth2.RefreshToken, tokens.OAuth2.RefreshToken)
+}
+
 func TestF30_RefreshedIDTokenOfAnotherLogin(t *testing.T) {
 	for name, tt := range map[string]struct {
 		claims object

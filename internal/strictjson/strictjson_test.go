@@ -125,6 +125,8 @@ var refused = []refusal{
 	{`{"a":"\ud800\ud800"}`, strictjson.InvalidUnicode}, {`{"a":"\udc00\ud800"}`, strictjson.InvalidUnicode},
 	{`{"a":"\ud800\n"}`, strictjson.InvalidUnicode}, {`{"\uDBFF":1}`, strictjson.InvalidUnicode},
 	{`{"a":["\ud800"]}`, strictjson.InvalidUnicode},
+	// What looks like the second half, but for one character.
+	{`{"a":"\ud83dxude00"}`, strictjson.InvalidUnicode}, {`{"a":"\ud83d\nde00"}`, strictjson.InvalidUnicode},
 
 	// J22: the same name twice
 	{`{"a":1,"a":1}`, strictjson.DuplicateName}, {`{"a":1,"b":2,"a":3}`, strictjson.DuplicateName},
