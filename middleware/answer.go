@@ -61,12 +61,12 @@ func statusOf(err error) int {
 	switch {
 	case errors.Is(err, ErrMalformed):
 		return http.StatusBadRequest
+	case errors.Is(err, oidckit.ErrUnavailable): // before its cause, which may be another
+		return http.StatusServiceUnavailable
 	case errors.Is(err, ErrNoCredentials), errors.Is(err, oidckit.ErrInvalidToken):
 		return http.StatusUnauthorized
 	case errors.Is(err, oidckit.ErrForbidden):
 		return http.StatusForbidden
-	case errors.Is(err, oidckit.ErrUnavailable):
-		return http.StatusServiceUnavailable
 	}
 	return http.StatusInternalServerError
 }

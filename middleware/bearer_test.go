@@ -619,3 +619,17 @@ func TestM04_TwoCredentials(t *testing.T) {
 	r.URL.RawQuery = "my_access_token=x"
 	require.Equal(t, http.StatusOK, ask(t, h, r).Status)
 }
+
+type failingVerifier struct{ err error }
+
+func (f failingVerifier) Verify(context.Context, string) (*oidc.AccessToken, error) {
+	return nil, f.err
+}
+
+// An outage stays one, whatever caused it.
+func TestM09OutageBeforeItsCause(t *testing.T) {
+	for _, cause := range []error{oidckit.ErrInvalidToken, oidckit.ErrForbidden, &oidc.Error{Reason: oidc.ReasonMalformed}} {
+		b := &middleware.Bearer{Verifier: failingVerifier{&oidckit.UnavailableError{What: "x", Err: cause}}}
+		require.Equal(t, http.StatusServiceUnavailable, ask(t, b.Handler(reached), request(t.Context(), "Bearer x")).Status)
+	}
+}

@@ -22,11 +22,11 @@ func (l *Login) fail(w http.ResponseWriter, r *http.Request, err error) {
 	p := page{Title: "Login did not work", Action: l.loginPath(), Button: "Try again", Get: true}
 	status := http.StatusInternalServerError
 	switch {
-	case errors.Is(err, oidckit.ErrForbidden):
-		status, p.Text = http.StatusForbidden, "The login was cancelled or access was denied."
-	case errors.Is(err, oidckit.ErrUnavailable):
+	case errors.Is(err, oidckit.ErrUnavailable): // before its cause, which may be another
 		status, p.Text = http.StatusServiceUnavailable, "The login service does not answer at the moment. Please try again in a little while."
 		setRetryAfter(w.Header(), err)
+	case errors.Is(err, oidckit.ErrForbidden):
+		status, p.Text = http.StatusForbidden, "The login was cancelled or access was denied."
 	case errors.Is(err, oidckit.ErrInvalidCallback):
 		status, p.Text = http.StatusBadRequest, "This login has expired, was used already, or was started in another browser. Cookies must be allowed."
 	case errors.Is(err, oidckit.ErrInvalidToken):

@@ -19,7 +19,8 @@ import (
 //
 // Logins under way are kept in sealed cookies, sessions in the memory of this
 // process: they end with it, and one process serves all users. There is one Login per
-// host: two would share the name of the cookie. A Login must not be copied, nor changed once it is in use; its pointer may be shared.
+// host: two would share the name of the cookie. A Login must not be copied, nor
+// changed once it is in use; its pointer may be shared.
 type Login struct {
 	// Client logs people in. Its RedirectURL decides the path of the callback, and
 	// by its scheme whether cookies are Secure. Required.
