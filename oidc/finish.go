@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"sync"
 	"time"
 
@@ -30,10 +31,10 @@ func (t Tokens) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("oidc.Tokens
 func (t Tokens) MarshalText() ([]byte, error) { return []byte("[redacted]"), nil }
 
 // Finish ends a login with the parameters that came to the redirect URL in its
-// query. It checks the state and the
-// issuer (RFC 9207) before anything is sent, exchanges the code exactly once,
-// and verifies the ID token with everything that Begin made up. Once a callback has
-// passed those first checks its flow is used up, whatever the outcome.
+// query. It checks the state and the issuer (RFC 9207) before anything is sent,
+// exchanges the code exactly once, and verifies the ID token with everything that
+// Begin made up. Once a callback with a code has passed those first checks its flow
+// is used up, whatever the outcome.
 //
 // Errors: *[AuthorizationError] if the provider did not authorize;
 // *[CallbackError] if the parameters do not fit the flow or the provider does not
@@ -48,9 +49,7 @@ func (c *Client) Finish(ctx context.Context, f *Flow, callback url.Values) (*Tok
 	form := url.Values{
 		"grant_type": {"authorization_code"}, "code": {code},
 		"redirect_uri": {f.f.RedirectURL}, "code_verifier": {f.f.Verifier},
-	}
-	for _, r := range c.cfg.Resources {
-		form.Add("resource", r)
+		"resource": slices.Clone(c.cfg.Resources),
 	}
 	answer, err := c.requestToken(ctx, form)
 	if err != nil {

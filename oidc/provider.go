@@ -63,7 +63,7 @@ func NewProvider(cfg Config) (*Provider, error) {
 		return p, nil
 	}
 	keys, err := jwks.NewRemote(jwks.RemoteConfig{
-		Locate:     p.endpoint(func(m *discovery.Metadata) string { return m.JWKSURI }),
+		Locate:     p.jwksURI,
 		HTTPClient: cfg.HTTPClient, Header: cfg.Header, InsecureHTTP: cfg.InsecureHTTP, Now: cfg.Now,
 	})
 	if err != nil {
@@ -122,16 +122,14 @@ func (p *Provider) Ready(ctx context.Context) error {
 	return nil
 }
 
-// endpoint returns a function that finds one URL of the metadata.
-func (p *Provider) endpoint(field func(*discovery.Metadata) string) func(context.Context) (string, error) {
-	return func(ctx context.Context) (string, error) {
-		m, err := p.metadata.Metadata(ctx)
-		if err != nil {
-			return "", err
-		}
-		if field(m) == "" {
-			return "", ErrNoEndpoint
-		}
-		return field(m), nil
+// jwksURI finds where the keys are.
+func (p *Provider) jwksURI(ctx context.Context) (string, error) {
+	m, err := p.metadata.Metadata(ctx)
+	if err != nil {
+		return "", err
 	}
+	if m.JWKSURI == "" {
+		return "", fmt.Errorf("%w: jwks_uri", ErrNoEndpoint)
+	}
+	return m.JWKSURI, nil
 }

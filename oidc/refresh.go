@@ -27,9 +27,9 @@ func (c *Client) Refresh(ctx context.Context, old *Tokens) (*Tokens, error) {
 	if old == nil || old.OAuth2 == nil || old.OAuth2.RefreshToken == "" {
 		return nil, errors.New("oidc: there is no refresh token; ask for the scope offline_access")
 	}
-	form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {old.OAuth2.RefreshToken}}
-	for _, r := range c.cfg.Resources {
-		form.Add("resource", r)
+	form := url.Values{
+		"grant_type": {"refresh_token"}, "refresh_token": {old.OAuth2.RefreshToken},
+		"resource": slices.Clone(c.cfg.Resources),
 	}
 	answer, err := c.requestToken(ctx, form)
 	if err != nil {

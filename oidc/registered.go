@@ -53,7 +53,10 @@ func readRegistered(set claims.Set, issuer string, now time.Time, leeway time.Du
 	if r.audience, err = audience(set); err != nil {
 		return r, err
 	}
-	return r, r.readTimes(set, now, leeway)
+	// Not in one line: whether r is read before the call that fills it in is left
+	// open by the language.
+	err = r.readTimes(set, now, leeway)
+	return r, err
 }
 
 // slashHint tells the one mistake of configuration that nobody sees.
@@ -123,7 +126,7 @@ func identifier(set claims.Set, name string, reason Reason) (string, error) {
 }
 
 func isIdentifier(s string) bool {
-	return s != "" && len(s) <= maxIdentifier && !slices.ContainsFunc([]rune(s), func(r rune) bool {
+	return s != "" && len(s) <= maxIdentifier && !strings.ContainsFunc(s, func(r rune) bool {
 		return r < 0x20 || r == 0x7f
 	})
 }

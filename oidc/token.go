@@ -121,8 +121,9 @@ func parseTokenResponse(resp *fetch.Response) (*tokenResponse, error) {
 	return &t, nil
 }
 
-// An unusableResponseError is of a response that was given all the same: the code or refresh token that was
-// sent is spent, and this is the refresh token to go on with, if there is one.
+// An unusableResponseError is of a response that was given all the same: the code or
+// refresh token that was sent is spent, and this is the refresh token to go on with,
+// if there is one.
 type unusableResponseError struct {
 	what         string
 	refreshToken string

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"mime"
 	"net"
 	"net/http"
@@ -216,7 +215,7 @@ func (c *Client) Do(req *http.Request) (*Response, error) {
 	ctx, cancel := context.WithTimeout(req.Context(), Timeout)
 	defer cancel()
 	req = req.WithContext(ctx)
-	for name, values := range maps.All(c.header) {
+	for name, values := range c.header {
 		if _, ok := req.Header[name]; !ok {
 			req.Header[name] = slices.Clone(values)
 		}
