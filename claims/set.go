@@ -13,31 +13,40 @@ import (
 // is handed on has the form in which it was signed. The zero Set is empty. A Set
 // may be shared; nothing changes it.
 type Set struct {
-	raw    []byte
+	raw    string
 	object strictjson.Object
 }
 
-// Parse checks raw and returns it as a Set, which keeps raw. It refuses what is
+// Parse checks raw and returns it as a Set. It refuses what is
 // not exactly one JSON object in UTF-8 without duplicate or case-folded names,
 // at any depth. Signatures are not its business: the verifiers of package oidc
 // make Sets of what they verified.
 func Parse(raw []byte) (Set, error) {
-	object, err := strictjson.Parse(raw)
+	text := string(raw)
+	object, err := strictjson.ParseString(text)
 	if err != nil {
 		return Set{}, err
 	}
-	return Set{raw: raw, object: object}, nil
+	return Set{raw: text, object: object}, nil
 }
 
-// Raw returns the object as it was signed. It must not be changed.
-func (s Set) Raw() []byte { return s.raw }
+// Raw returns a copy of the object as it was signed, and nil for the zero Set.
+func (s Set) Raw() []byte {
+	if s.raw == "" {
+		return nil
+	}
+	return []byte(s.raw)
+}
 
 // MarshalJSON returns the object as it was signed.
-func (s Set) MarshalJSON() ([]byte, error) {
-	if s.raw == nil {
-		return []byte("{}"), nil
+func (s Set) MarshalJSON() ([]byte, error) { return []byte(s.text()), nil }
+
+// text is the object, also that of the zero Set.
+func (s Set) text() string {
+	if s.raw == "" {
+		return "{}"
 	}
-	return s.raw, nil
+	return s.raw
 }
 
 // Format redacts, whatever the verb: claims are personal data, and do not belong
@@ -54,9 +63,9 @@ func (s Set) Has(p Path) bool {
 }
 
 // lookup returns the JSON text that the path leads to.
-func (s Set) lookup(p Path) ([]byte, error) {
+func (s Set) lookup(p Path) (string, error) {
 	if p.IsZero() {
-		return nil, &Error{Claim: "the empty path", Reason: Missing}
+		return "", &Error{Claim: "the empty path", Reason: Missing}
 	}
 	value, ok := s.object.Get(p.segments[0])
 	for _, name := range p.segments[1:] {
@@ -67,27 +76,29 @@ func (s Set) lookup(p Path) ([]byte, error) {
 	}
 	switch {
 	case !ok:
-		return nil, &Error{Claim: p.String(), Reason: Missing, Hint: s.hint(p)}
+		return "", &Error{Claim: p.String(), Reason: Missing, Hint: s.hint(p)}
 	case strictjson.Kind(value) == 'n':
-		return nil, &Error{Claim: p.String(), Reason: Null}
+		return "", &Error{Claim: p.String(), Reason: Null}
 	}
 	return value, nil
 }
 
 // step goes one segment down from value.
-func step(value []byte, name string) ([]byte, bool) {
-	if elements, ok := strictjson.Elements(value); ok {
-		i, err := strconv.Atoi(name)
-		if err != nil || i < 0 || i >= len(elements) || strconv.Itoa(i) != name {
-			return nil, false
+func step(value, name string) (string, bool) {
+	if strictjson.Kind(value) != '[' {
+		return strictjson.Member(value, name)
+	}
+	index, err := strconv.Atoi(name)
+	if err != nil || strconv.Itoa(index) != name {
+		return "", false
+	}
+	for e := range strictjson.Elements(value) {
+		if index == 0 {
+			return e, true
 		}
-		return elements[i], true
+		index--
 	}
-	object, err := strictjson.Parse(value)
-	if err != nil {
-		return nil, false
-	}
-	return object.Get(name)
+	return "", false
 }
 
 // hint tells people who wrote a URL where a path was wanted how to escape it.
@@ -104,6 +115,6 @@ func (s Set) hint(p Path) string {
 
 // FromVerified returns the Set of a payload that another package of this module has
 // parsed already. Programs call [Parse].
-func FromVerified(payload []byte, object strictjson.Object) Set {
+func FromVerified(payload string, object strictjson.Object) Set {
 	return Set{raw: payload, object: object}
 }

@@ -35,15 +35,16 @@ func (s Set) Strings(p Path) ([]string, error) {
 	if text, ok := strictjson.String(value); ok {
 		return []string{text}, nil
 	}
-	elements, ok := strictjson.Elements(value)
-	if !ok {
+	if strictjson.Kind(value) != '[' {
 		return nil, wrongType(p, value, "a string or a list of strings")
 	}
-	texts := make([]string, len(elements))
-	for i, e := range elements {
-		if texts[i], ok = strictjson.String(e); !ok {
+	texts := []string{}
+	for e := range strictjson.Elements(value) {
+		text, ok := strictjson.String(e)
+		if !ok {
 			return nil, wrongType(p, e, "a list of strings")
 		}
+		texts = append(texts, text)
 	}
 	return texts, nil
 }
@@ -70,7 +71,7 @@ func (s Set) Int64(p Path) (int64, error) {
 	if strictjson.Kind(value) != '0' {
 		return 0, wrongType(p, value, "a number")
 	}
-	n, err := strconv.ParseInt(string(value), 10, 64)
+	n, err := strconv.ParseInt(value, 10, 64)
 	if err != nil {
 		return 0, &Error{Claim: p.String(), Reason: Malformed, Hint: "not a whole number of 64 bits"}
 	}
@@ -92,7 +93,7 @@ func (s Set) Time(p Path) (time.Time, error) {
 	if strictjson.Kind(value) != '0' {
 		return time.Time{}, wrongType(p, value, "a number")
 	}
-	seconds, err := strconv.ParseFloat(string(value), 64)
+	seconds, err := strconv.ParseFloat(value, 64)
 	if err != nil || !(seconds >= 0 && seconds <= maxDate) {
 		return time.Time{}, &Error{Claim: p.String(), Reason: Malformed, Hint: "not a date from 1970 to 9999"}
 	}
@@ -104,10 +105,7 @@ func (s Set) Time(p Path) (time.Time, error) {
 // match exactly, and numbers in interfaces keep their text as json.Number of
 // the go-jose json package.
 func (s Set) Decode(v any) error {
-	if s.raw == nil {
-		return strictjson.Decode([]byte("{}"), v)
-	}
-	return strictjson.Decode(s.raw, v)
+	return strictjson.Decode(s.text(), v)
 }
 
 // Scopes returns the scopes of an access token: those of "scope" (RFC 9068
@@ -135,11 +133,11 @@ func (s Set) Scopes() ([]string, error) {
 	return scopes, nil
 }
 
-func wrongType(p Path, value []byte, want string) error {
+func wrongType(p Path, value, want string) error {
 	return &Error{Claim: p.String(), Reason: WrongType, Hint: "got " + typeName(value) + ", want " + want}
 }
 
-func typeName(value []byte) string {
+func typeName(value string) string {
 	switch strictjson.Kind(value) {
 	case '{':
 		return "an object"

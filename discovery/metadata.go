@@ -35,12 +35,13 @@ type Metadata struct {
 func Parse(data []byte) (*Metadata, error) { return parse(data, false) }
 
 func parse(data []byte, insecureHTTP bool) (*Metadata, error) {
-	object, err := strictjson.Parse(data)
+	text := string(data)
+	object, err := strictjson.ParseString(text)
 	if err != nil {
 		return nil, fmt.Errorf("discovery: %w", err)
 	}
 	m := &Metadata{raw: object}
-	if strictjson.Decode(data, m) != nil {
+	if strictjson.Decode(text, m) != nil {
 		return nil, errors.New("discovery: a member of the metadata is of another type")
 	}
 	if err := m.check(insecureHTTP); err != nil {
@@ -72,7 +73,13 @@ func (m *Metadata) check(insecureHTTP bool) error {
 
 // Raw returns the JSON text of a member of the document, known or not. Static
 // metadata have none.
-func (m *Metadata) Raw(name string) ([]byte, bool) { return m.raw.Get(name) }
+func (m *Metadata) Raw(name string) (value []byte, ok bool) {
+	text, ok := m.raw.Get(name)
+	if !ok {
+		return nil, false
+	}
+	return []byte(text), true
+}
 
 // ProviderConfig returns the metadata as github.com/coreos/go-oidc knows them.
 func (m *Metadata) ProviderConfig() goidc.ProviderConfig {

@@ -55,7 +55,7 @@ func (k Key) Format(f fmt.State, _ rune) {
 }
 
 func (k Key) fits(algorithm string) bool {
-	return (k.algorithm == "" || k.algorithm == algorithm) && jwt.Fits(algorithm, k.material)
+	return (k.algorithm == "" || jwt.Same(k.algorithm, algorithm)) && jwt.Fits(algorithm, k.material)
 }
 
 func (k Key) equal(o Key) bool {
@@ -85,8 +85,10 @@ type jwk struct {
 // symmetric keys, keys that are not for signatures, RSA keys under 2048 or over
 // 4096 bits (where go-jose stops), and types, curves and algorithms that are not supported. Errors
 // hold nothing of the key.
-func ParseKey(data []byte) (Key, error) {
-	object, err := strictjson.Parse(data)
+func ParseKey(data []byte) (Key, error) { return parseKey(string(data)) }
+
+func parseKey(text string) (Key, error) {
+	object, err := strictjson.ParseString(text)
 	if err != nil {
 		return Key{}, fmt.Errorf("jwks: %w", err)
 	}
@@ -96,7 +98,7 @@ func ParseKey(data []byte) (Key, error) {
 		}
 	}
 	var j jwk
-	if strictjson.Decode(data, &j) != nil {
+	if strictjson.Decode(text, &j) != nil {
 		return Key{}, errors.New("jwks: a member of the key is of another type")
 	}
 	switch {

@@ -315,7 +315,7 @@ func TestVerifyAllAlgorithms(t *testing.T) {
 		"RS256": rsaKeys()[0], "RS384": rsaKeys()[0], "RS512": rsaKeys()[0], "PS256": rsaKeys()[0], "PS384": rsaKeys()[0], "PS512": rsaKeys()[0],
 		"ES256": ec1, "ES384": ec384, "ES512": ec521, "EdDSA": edKey,
 	}
-	require.Len(t, private, len(jwt.Asymmetric))
+	require.Len(t, private, len(jwt.Asymmetric)-1, "EdDSA has two names")
 	keys := parseSet(t, jwk(&rsaKeys()[0].PublicKey, nil), jwk(&ec1.PublicKey, nil), jwk(&ec384.PublicKey, nil), jwk(&ec521.PublicKey, nil), jwk(edKey.Public(), nil))
 	for alg, key := range private {
 		raw := sign(t, alg, "", key)

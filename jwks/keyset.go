@@ -19,16 +19,17 @@ func Verify(ctx context.Context, src Source, algorithms []string, raw string) (p
 	if err != nil {
 		return nil, err
 	}
+	defer t.Release()
 	if err := VerifyParsed(ctx, src, algorithms, t); err != nil {
 		return nil, err
 	}
-	return t.Payload, nil
+	return []byte(t.Payload), nil
 }
 
 // VerifyParsed is [Verify] for a token that another package of this module has
 // parsed already. Programs call [Verify].
 func VerifyParsed(ctx context.Context, src Source, algorithms []string, t *jwt.Token) error {
-	if !slices.Contains(algorithms, t.Algorithm) {
+	if !jwt.Allows(algorithms, t.Algorithm) {
 		return &jwt.Error{Reason: jwt.Algorithm, Detail: "not one of the allowed algorithms"}
 	}
 	return verify(ctx, src, t)

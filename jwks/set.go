@@ -31,18 +31,21 @@ func ParseSet(data []byte) (Set, error) {
 		return Set{}, fmt.Errorf("jwks: %w", err)
 	}
 	value, _ := object.Get("keys")
-	members, ok := strictjson.Elements(value)
-	if !ok {
+	if strictjson.Kind(value) != '[' {
 		return Set{}, errors.New(`jwks: "keys" is missing or no list`)
 	}
 	var set Set
-	for i, member := range members[:min(len(members), maxKeys)] {
-		key, err := ParseKey(member)
+	i := 0
+	for member := range strictjson.Elements(value) {
+		key, err := parseKey(member)
 		if err != nil {
 			set.Skipped = append(set.Skipped, Skipped{Index: i, Err: err})
-			continue
+		} else {
+			set.Keys = append(set.Keys, key)
 		}
-		set.Keys = append(set.Keys, key)
+		if i++; i == maxKeys {
+			break
+		}
 	}
 	if len(set.Keys) == 0 {
 		return Set{}, ErrNoUsableKey

@@ -34,26 +34,34 @@ const maxTries = 8
 // may be of each key that fits. A "kid" that no key has may be of a key without
 // one, if that is the only key that fits.
 func match(keys []Key, q Query) []Key {
-	var named, nameless, fitting []Key
-	for _, k := range keys {
-		if !k.fits(q.Algorithm) {
-			continue
-		}
-		fitting = append(fitting, k)
-		switch k.id {
-		case "":
-			nameless = append(nameless, k)
-		case q.KeyID:
-			named = append(named, k)
+	found := choose(keys, func(k *Key) bool {
+		return (q.KeyID == "" || k.id == q.KeyID) && k.fits(q.Algorithm)
+	})
+	if len(found) > 0 || q.KeyID == "" {
+		return found
+	}
+	fitting := choose(keys, func(k *Key) bool { return k.fits(q.Algorithm) })
+	if len(fitting) == 1 && fitting[0].id == "" {
+		return fitting
+	}
+	return nil
+}
+
+// choose returns the keys that fit, at most as many as are tried. One key, as there
+// nearly always is, is given as the part of keys that it is: nothing is allocated.
+func choose(keys []Key, fits func(*Key) bool) (chosen []Key) {
+	for i := range keys {
+		switch {
+		case !fits(&keys[i]):
+		case chosen == nil:
+			chosen = keys[i : i+1 : i+1]
+		case len(chosen) == maxTries:
+			return chosen
+		default:
+			chosen = append(chosen, keys[i])
 		}
 	}
-	switch {
-	case q.KeyID == "":
-		named = fitting
-	case named == nil && len(nameless) == 1 && len(fitting) == 1:
-		named = nameless
-	}
-	return named[:min(len(named), maxTries)]
+	return chosen
 }
 
 // Static holds keys that never change. The zero Static has none.
@@ -80,7 +88,7 @@ func Symmetric(secret []byte, algorithms ...string) (Source, error) {
 		if !jwt.Fits(alg, secret) {
 			return nil, fmt.Errorf("jwks: the secret is shorter than the %d bytes that %s needs", jwt.Hash(alg).Size(), alg)
 		}
-		keys = append(keys, Key{algorithm: alg, material: slices.Clone(secret)})
+		keys = append(keys, Key{algorithm: alg, material: jwt.NewSecret(secret)})
 	}
 	return hidden(func() Static { return keys }), nil
 }
@@ -116,14 +124,16 @@ func verify(ctx context.Context, src Source, t *jwt.Token) error {
 }
 
 func try(t *jwt.Token, keys []Key) (err error) {
-	err = &KeyNotFoundError{KeyID: t.KeyID, Algorithm: t.Algorithm}
-	for _, k := range keys[:min(len(keys), maxTries)] {
-		if !k.fits(t.Algorithm) {
+	for i := range keys[:min(len(keys), maxTries)] {
+		if !keys[i].fits(t.Algorithm) {
 			continue
 		}
-		if err = t.Verify(k.material); err == nil {
+		if err = t.Verify(keys[i].material); err == nil {
 			return nil
 		}
+	}
+	if err == nil {
+		err = &KeyNotFoundError{KeyID: t.KeyID, Algorithm: t.Algorithm}
 	}
 	return err
 }

@@ -94,6 +94,7 @@ func (v *AccessTokenVerifier) Verify(ctx context.Context, raw string) (*AccessTo
 	if err != nil {
 		return nil, refused(err)
 	}
+	defer parsed.Release()
 	// The signature comes last: everything before can only refuse, and a token
 	// that is refused makes nobody fetch keys.
 	token, err := v.judge(parsed)
@@ -107,7 +108,7 @@ func (v *AccessTokenVerifier) Verify(ctx context.Context, raw string) (*AccessTo
 }
 
 func (v *AccessTokenVerifier) judge(parsed *jwt.Token) (*AccessToken, error) {
-	if !slices.Contains(v.cfg.Algorithms, parsed.Algorithm) {
+	if !jwt.Allows(v.cfg.Algorithms, parsed.Algorithm) {
 		return nil, algorithmRefused(parsed.Algorithm)
 	}
 	set := claims.FromVerified(parsed.Payload, parsed.Claims)

@@ -75,7 +75,7 @@ func (c *Client) verifyIDToken(ctx context.Context, raw string, nonce func(claim
 
 // judgeIDToken makes every check but that of the signature.
 func (c *Client) judgeIDToken(parsed *jwt.Token, set claims.Set, nonce func(claims.Set) error) (registered, error) {
-	if !slices.Contains(c.cfg.IDTokenAlgorithms, parsed.Algorithm) {
+	if !jwt.Allows(c.cfg.IDTokenAlgorithms, parsed.Algorithm) {
 		return registered{}, algorithmRefused(parsed.Algorithm)
 	}
 	if typ := parsed.Type; typ != "" && !strings.EqualFold(typ, "JWT") {
@@ -173,7 +173,7 @@ type keyCheck struct {
 // VerifySignature implements the KeySet of go-oidc.
 func (k *keyCheck) VerifySignature(ctx context.Context, _ string) ([]byte, error) {
 	k.err = jwks.VerifyParsed(ctx, k.client.keys, k.client.cfg.IDTokenAlgorithms, k.parsed)
-	return k.parsed.Payload, k.err
+	return []byte(k.parsed.Payload), k.err
 }
 
 // checkAccessTokenHash compares "at_hash", if it is there, with the access token

@@ -95,7 +95,8 @@ func parseTokenResponse(resp *fetch.Response) (*tokenResponse, error) {
 	if !resp.Is("application/json") {
 		return nil, &oidckit.UnavailableError{What: "token response", Err: fetch.ErrMediaType}
 	}
-	object, err := strictjson.Parse(resp.Body)
+	text := string(resp.Body)
+	object, err := strictjson.ParseString(text)
 	if err != nil {
 		return nil, &oidckit.UnavailableError{What: "token response", Err: err}
 	}
@@ -108,7 +109,7 @@ func parseTokenResponse(resp *fetch.Response) (*tokenResponse, error) {
 		return &Error{Reason: ReasonMalformed, Err: u}
 	}
 	var t tokenResponse
-	err = strictjson.Decode(resp.Body, &t)
+	err = strictjson.Decode(text, &t)
 	switch {
 	case err != nil:
 		return nil, unusable("has a member of another type")

@@ -10,6 +10,7 @@ const (
 	Malformed  Reason = "malformed"
 	TooLarge   Reason = "too large"
 	Encrypted  Reason = "encrypted"
+	Decryption Reason = "decryption"
 	Header     Reason = "header"
 	Payload    Reason = "payload"
 	Algorithm  Reason = "algorithm"

@@ -1,6 +1,7 @@
 package jwt_test
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -13,6 +14,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
+	"fmt"
 	"math/big"
 	"slices"
 	"strings"
@@ -20,6 +22,7 @@ import (
 	"testing"
 
 	"github.com/go-jose/go-jose/v4"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/oidckit/oidckit"
@@ -57,11 +60,18 @@ func must[T any](v T, err error) T {
 }
 
 func keyFor(alg string) pair {
+	if alg == "Ed25519" {
+		alg = "EdDSA"
+	}
 	i := slices.IndexFunc(pairs(), func(p pair) bool { return slices.Contains(p.algorithms, alg) })
 	return pairs()[i]
 }
 
-func allAlgorithms() []string { return slices.Concat(jwt.Asymmetric, jwt.Symmetric) }
+// allAlgorithms are those that go-jose knows as well.
+func allAlgorithms() []string {
+	all := slices.Concat(jwt.Asymmetric, jwt.Symmetric)
+	return slices.DeleteFunc(all, func(alg string) bool { return alg == "Ed25519" })
+}
 
 // sign has go-jose sign, who knows nothing of us.
 func sign(t testing.TB, alg string, payload string) string {
@@ -119,7 +129,7 @@ func TestVerifyWhatGoJoseSigned(t *testing.T) {
 			require.Equal(t, alg, token.Algorithm)
 			require.Equal(t, "k", token.KeyID)
 			require.Equal(t, "JWT", token.Type)
-			require.Equal(t, payload, string(token.Payload))
+			require.Equal(t, payload, token.Payload)
 			value, ok := token.Claims.Get("sub")
 			require.True(t, ok)
 			require.Equal(t, `"s"`, string(value))
@@ -445,6 +455,109 @@ func TestJ04_ShortSecrets(t *testing.T) {
 	requireReason(t, token.Verify([]byte("short")), jwt.KeyMisfit)
 }
 
+// RFC 9864 calls by another name what "EdDSA" is here. It is for keys on that curve only.
+func TestJ52_Ed25519IsEdDSA(t *testing.T) {
+	t.Parallel()
+	k := keyFor("EdDSA")
+	private, ok := k.private.(ed25519.PrivateKey)
+	require.True(t, ok)
+	input := b64(`{"alg":"Ed25519"}`) + "." + b64(payload)
+	token, err := jwt.Parse(withSignature(input+".x", ed25519.Sign(private, []byte(input))))
+	require.NoError(t, err)
+	require.NoError(t, token.Verify(k.public))
+	for _, p := range pairs() {
+		require.Equal(t, slices.Contains(p.algorithms, "EdDSA"), jwt.Fits("Ed25519", p.public))
+	}
+	for _, alg := range slices.Concat(jwt.Asymmetric, jwt.Symmetric) {
+		isEdDSA := alg == "EdDSA" || alg == "Ed25519"
+		require.Equal(t, isEdDSA, jwt.Same(alg, "EdDSA"), alg)
+		require.Equal(t, isEdDSA, jwt.Allows([]string{"Ed25519"}, alg), alg)
+		require.Equal(t, isEdDSA, jwt.Allows([]string{"EdDSA"}, alg), alg)
+		require.True(t, jwt.Same(alg, alg))
+		require.False(t, jwt.Allows(nil, alg))
+	}
+}
+
+// A Secret keeps states from one use to the next; that must not show.
+func TestSecretIsReused(t *testing.T) {
+	t.Parallel()
+	key, ok := keyFor("HS256").public.([]byte)
+	require.True(t, ok)
+	secret := jwt.NewSecret(key)
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for i := range 20 {
+				for _, alg := range jwt.Symmetric {
+					raw := sign(t, alg, fmt.Sprintf(`{"n":%d}`, i))
+					good, err := jwt.Parse(raw)
+					if assert.NoError(t, err) {
+						assert.NoError(t, good.Verify(secret), alg)
+						good.Release()
+					}
+					bad, err := jwt.Parse(withSignature(raw, make([]byte, jwt.Hash(alg).Size())))
+					if assert.NoError(t, err) {
+						assert.Error(t, bad.Verify(secret), alg)
+						bad.Release()
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
+	require.True(t, secret.Equal(jwt.NewSecret(key)))
+	require.False(t, secret.Equal(jwt.NewSecret(key[1:])))
+	require.False(t, secret.Equal(key))
+}
+
+// A released token leaves nothing in the next one.
+func TestReleasedTokensAreForgotten(t *testing.T) {
+	t.Parallel()
+	long := sign(t, "RS512", `{"iss":"`+strings.Repeat("x", 1000)+`"}`)
+	for range 10 {
+		token, err := jwt.Parse(long)
+		require.NoError(t, err)
+		claims := token.Claims
+		require.NoError(t, token.Verify(keyFor("RS512").public))
+		token.Release()
+		short, err := jwt.Parse(sign(t, "ES256", `{"sub":"s"}`))
+		require.NoError(t, err)
+		require.NoError(t, short.Verify(keyFor("ES256").public))
+		require.Equal(t, `{"sub":"s"}`, short.Payload)
+		_, ok := short.Claims.Get("iss")
+		require.False(t, ok)
+		short.Release()
+		value, ok := claims.Get("iss")
+		require.True(t, ok)
+		require.Equal(t, `"`+strings.Repeat("x", 1000)+`"`, value, "what was taken from a token stays")
+	}
+}
+
+// What is remembered of headers are those of good tokens, and they say the same as
+// the first time.
+func TestHeadersOfGoodTokensAreRemembered(t *testing.T) {
+	secret, ok := keyFor("HS256").public.([]byte)
+	require.True(t, ok)
+	kid := rand.Text() // not remembered from a former run
+	raw := signHS256(`{"alg":"HS256","kid":"`+kid+`","typ":"JWT"}`, payload, secret)
+	read := func() float64 {
+		return testing.AllocsPerRun(100, func() {
+			token := must(jwt.Parse(raw))
+			if (token.Parameters != jwt.Parameters{Algorithm: "HS256", KeyID: kid, Type: "JWT"}) {
+				panic("other parameters")
+			}
+			token.Release()
+		})
+	}
+	before := read()
+	token, err := jwt.Parse(raw)
+	require.NoError(t, err)
+	require.Error(t, token.Verify(bytes.Repeat([]byte("x"), 32)))
+	require.InDelta(t, before, read(), 1, "a bad signature teaches nothing")
+	require.NoError(t, token.Verify(secret))
+	require.Less(t, read(), before-1)
+}
+
 // A signature counts for the algorithm in the header and no other.
 func TestJ05_OtherAlgorithmOfTheSameKey(t *testing.T) {
 	t.Parallel()
@@ -597,7 +710,7 @@ func FuzzParseHasOneSpelling(f *testing.F) {
 			require.NoError(t, err)
 			require.Equal(t, part, base64.RawURLEncoding.EncodeToString(data))
 		}
-		require.Equal(t, parts[1], base64.RawURLEncoding.EncodeToString(token.Payload))
+		require.Equal(t, parts[1], base64.RawURLEncoding.EncodeToString([]byte(token.Payload)))
 		if !jwt.Known(token.Algorithm) {
 			return
 		}
@@ -605,7 +718,7 @@ func FuzzParseHasOneSpelling(f *testing.F) {
 		if signed, err := jose.ParseSignedCompact(raw, algorithms); err == nil {
 			require.Equal(t, token.Algorithm, signed.Signatures[0].Header.Algorithm)
 			require.Equal(t, token.KeyID, signed.Signatures[0].Header.KeyID)
-			require.Equal(t, token.Payload, signed.UnsafePayloadWithoutVerification())
+			require.Equal(t, []byte(token.Payload), signed.UnsafePayloadWithoutVerification())
 			public := keyFor(token.Algorithm).public
 			if token.Verify(public) == nil {
 				_, err := signed.Verify(public)

@@ -1,52 +1,49 @@
 package strictjson
 
 import (
-	"bytes"
 	"iter"
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	josejson "github.com/go-jose/go-jose/v4/json"
 )
 
 // An Object is a checked JSON object: no name occurs twice in it or in any
-// object inside it, all text is Unicode, nothing follows it. It aliases the
-// bytes it was parsed from. The zero Object has no members.
+// object inside it, all text is Unicode, nothing follows it. Its values are parts of
+// the text it was parsed from. The zero Object has no members.
 type Object struct {
-	members []Member
+	members []member
+	odd     bool // some name is not lower-case ASCII
 }
 
-// A Member is one member of an Object.
-type Member struct {
-	name  []byte
-	Value []byte // as it is written
+type member struct {
+	name  string
+	value string // as it is written
 }
 
-// Parse checks data, which must be one JSON object, and indexes its members.
+// Parse is [ParseString] for a copy of data.
+func Parse(data []byte) (Object, error) { return parse(string(data)) }
+
+// ParseString checks data, which must be one JSON object, and indexes its members.
 // Errors are of type *Error.
-func Parse(data []byte) (Object, error) {
-	s := scanner{data: data}
-	if err := s.document(); err != nil {
-		return Object{}, err
-	}
-	return Object{members: s.top}, nil
-}
+func ParseString(data string) (Object, error) { return parse(data) }
 
 // Get returns the value of the member with exactly this name.
-func (o Object) Get(name string) (value []byte, ok bool) {
+func (o Object) Get(name string) (value string, ok bool) {
 	for i := range o.members {
-		if string(o.members[i].name) == name {
-			return o.members[i].Value, true
+		if o.members[i].name == name {
+			return o.members[i].value, true
 		}
 	}
-	return nil, false
+	return "", false
 }
 
 // All yields names and values in the order of the document.
-func (o Object) All() iter.Seq2[string, []byte] {
-	return func(yield func(string, []byte) bool) {
-		for _, m := range o.members {
-			if !yield(string(m.name), m.Value) {
+func (o Object) All() iter.Seq2[string, string] {
+	return func(yield func(string, string) bool) {
+		for i := range o.members {
+			if !yield(o.members[i].name, o.members[i].value) {
 				return
 			}
 		}
@@ -56,21 +53,18 @@ func (o Object) All() iter.Seq2[string, []byte] {
 // HasFolded reports whether a member has one of these lower-case names in
 // another case.
 func (o Object) HasFolded(names []string) bool {
-	for i := range o.members {
-		if n := o.members[i].name; !isLower(n) && slices.ContainsFunc(names, func(name string) bool {
-			return bytes.EqualFold(n, []byte(name))
-		}) {
-			return true
-		}
-	}
-	return false
+	return o.odd && slices.ContainsFunc(o.members, func(m member) bool {
+		return !isLower(m.name) && slices.ContainsFunc(names, func(n string) bool {
+			return strings.EqualFold(m.name, n)
+		})
+	})
 }
 
 // isLower reports whether a name is ASCII without capitals, which folds to no
 // other lower-case name.
-func isLower(name []byte) bool {
-	for _, c := range name {
-		if c >= utf8.RuneSelf || 'A' <= c && c <= 'Z' {
+func isLower(name string) bool {
+	for i := range len(name) {
+		if c := name[i]; c >= utf8.RuneSelf || 'A' <= c && c <= 'Z' {
 			return false
 		}
 	}
@@ -78,17 +72,17 @@ func isLower(name []byte) bool {
 }
 
 // String decodes a value that is a string.
-func String(value []byte) (s string, ok bool) {
+func String(value string) (s string, ok bool) {
 	if Kind(value) != '"' {
 		return "", false
 	}
-	return string(unquote(value)), true
+	return unquote(value), true
 }
 
 // Kind tells the type of a value by a character: '{', '[', '"', '0' for all
 // numbers, 't' for both booleans, 'n' for null. It is 0 for no value.
-func Kind(value []byte) byte {
-	if len(value) == 0 {
+func Kind(value string) byte {
+	if value == "" {
 		return 0
 	}
 	switch c := value[0]; {
@@ -101,44 +95,100 @@ func Kind(value []byte) byte {
 	}
 }
 
-// Elements returns the elements of a value that is a list.
-func Elements(value []byte) (elements [][]byte, ok bool) {
-	if Kind(value) != '[' {
-		return nil, false
+// Elements yields the elements of a checked value that is a list, and of no other.
+func Elements(value string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		if Kind(value) != '[' {
+			return
+		}
+		s := scanner{data: value}
+		i, done := s.enter(0, ']')
+		for more := !done; more; {
+			end := s.skip(i)
+			if end == bad || !yield(value[i:end]) {
+				return
+			}
+			i, more = s.next(end, ']')
+		}
+	}
+}
+
+// Member returns a member of a checked value that is an object, and of no other.
+func Member(value, name string) (member string, ok bool) {
+	if Kind(value) != '{' {
+		return "", false
 	}
 	s := scanner{data: value}
-	if empty, err := s.enter(']'); empty || err != nil {
-		return nil, err == nil
+	i, done := s.enter(0, '}')
+	for more := !done; more; {
+		n, colon := s.name(i)
+		if colon == bad {
+			break
+		}
+		start := s.skipSpace(colon + 1)
+		end := s.skip(start)
+		if end == bad {
+			break
+		}
+		if n.decoded == name {
+			return value[start:end], true
+		}
+		i, more = s.next(end, '}')
 	}
-	for {
-		start := s.pos
-		if s.value() != nil {
-			return nil, false
+	return "", false
+}
+
+// skip returns the end of a checked value. It needs to know nothing but strings and
+// brackets. It is bad for what no check has passed.
+func (s *scanner) skip(i int) int {
+	switch s.at(i) {
+	case '"':
+		end, _ := s.string(i)
+		return end
+	case '{', '[':
+		return s.skipNested(i)
+	}
+	for i < len(s.data) && strings.IndexByte(",]} \t\r\n", s.data[i]) < 0 {
+		i++
+	}
+	return i
+}
+
+func (s *scanner) skipNested(i int) int {
+	for depth := 0; i < len(s.data); {
+		switch s.data[i] {
+		case '"':
+			if i, _ = s.string(i); i == bad {
+				return bad
+			}
+			continue
+		case '{', '[':
+			depth++
+		case '}', ']':
+			depth--
 		}
-		elements = append(elements, value[start:s.pos])
-		more, err := s.next(']')
-		if err != nil {
-			return nil, false
-		}
-		if !more {
-			return elements, true
+		if i++; depth == 0 {
+			return i
 		}
 	}
+	return bad
 }
 
 // Unmarshal checks data as Parse does and decodes it into v, matching names
-// exactly. Members that v has no place for are left out.
+// exactly.
 func Unmarshal(data []byte, v any) error {
-	if _, err := Parse(data); err != nil {
+	text := string(data)
+	if _, err := parse(text); err != nil {
 		return err
 	}
-	return Decode(data, v)
+	return Decode(text, v)
 }
 
 // Decode decodes a value that was checked before, matching names exactly.
-// Numbers that land in an interface keep their text.
-func Decode(value []byte, v any) error {
-	d := josejson.NewDecoder(bytes.NewReader(value))
+// Numbers that land in an interface keep their text. Members that v has no place for
+// are left out.
+func Decode(value string, v any) error {
+	d := josejson.NewDecoder(strings.NewReader(value))
 	d.SetNumberType(josejson.UnmarshalJSONNumber)
 	return d.Decode(v)
 }

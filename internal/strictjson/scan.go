@@ -1,7 +1,9 @@
 package strictjson
 
 import (
-	"bytes"
+	"math/bits"
+	"strings"
+	"sync"
 	"unicode/utf8"
 )
 
@@ -13,285 +15,343 @@ const (
 	maxNumber  = 32  // characters
 )
 
-// A scanner checks a document in one pass.
+// A scanner checks a document in one pass. Its methods take the position of what
+// they read and return the position behind it, or bad after fail; positions travel
+// in registers, which is much of why this is fast.
 type scanner struct {
-	data  []byte
-	pos   int
+	data  string
 	depth int
 	names []name // of all objects that are open, the innermost last
-	top   []Member
+	top   []member
+	odd   bool // a name at the top is not lower-case ASCII
+	err   *Error
 }
+
+const bad = -1
 
 // A name is the name of a member: decoded, with a hash under which all names
 // that differ only in case are equal.
 type name struct {
-	decoded []byte
+	decoded string
 	folded  uint64
 }
 
-func (s *scanner) fail(r Reason) error { return &Error{Reason: r, Offset: s.pos} }
+// scanners keep the lists, so that a document costs no more than its Object.
+var scanners = sync.Pool{New: func() any { return new(scanner) }}
 
-func (s *scanner) skipSpace() {
-	for s.pos < len(s.data) {
-		switch s.data[s.pos] {
+func parse(data string) (Object, error) {
+	s, _ := scanners.Get().(*scanner)
+	defer s.release()
+	s.data = data
+	if s.document() == bad {
+		return Object{}, s.err
+	}
+	o := Object{odd: s.odd}
+	if len(s.top) > 0 {
+		o.members = append(make([]member, 0, len(s.top)), s.top...)
+	}
+	return o, nil
+}
+
+// release forgets the document: nothing of it may live on in a pool.
+func (s *scanner) release() {
+	clear(s.names[:cap(s.names)])
+	clear(s.top)
+	*s = scanner{names: s.names[:0], top: s.top[:0]}
+	scanners.Put(s)
+}
+
+func (s *scanner) fail(i int, r Reason) int {
+	s.err = &Error{Reason: r, Offset: i}
+	return bad
+}
+
+// at returns a byte, or 0 at the end. A zero byte is valid nowhere, so the two
+// need not be told apart.
+func (s *scanner) at(i int) byte {
+	if i < len(s.data) {
+		return s.data[i]
+	}
+	return 0
+}
+
+func (s *scanner) skipSpace(i int) int {
+	for i < len(s.data) && s.data[i] <= ' ' {
+		switch s.data[i] {
 		case ' ', '\t', '\n', '\r':
-			s.pos++
+			i++
 		default:
-			return
+			return i
 		}
 	}
+	return i
 }
 
-// peek returns the next byte, or 0 at the end. A zero byte is valid nowhere,
-// so the two need not be told apart.
-func (s *scanner) peek() byte {
-	if s.pos == len(s.data) {
-		return 0
+func (s *scanner) document() int {
+	i := s.skipSpace(0)
+	if s.at(i) != '{' {
+		return s.fail(i, NotObject)
 	}
-	return s.data[s.pos]
+	if i = s.object(i); i == bad {
+		return bad
+	}
+	if i = s.skipSpace(i); i != len(s.data) {
+		return s.fail(i, Syntax)
+	}
+	return i
 }
 
-func (s *scanner) document() error {
-	s.skipSpace()
-	if s.peek() != '{' {
-		return s.fail(NotObject)
-	}
-	if err := s.object(); err != nil {
-		return err
-	}
-	s.skipSpace()
-	if s.pos != len(s.data) {
-		return s.fail(Syntax)
-	}
-	return nil
-}
-
-func (s *scanner) value() error {
-	switch c := s.peek(); {
+func (s *scanner) value(i int) int {
+	switch c := s.at(i); {
 	case c == '"':
-		return s.string()
+		end, _ := s.string(i)
+		return end
 	case c == '{':
-		return s.object()
+		return s.object(i)
 	case c == '[':
-		return s.array()
+		return s.array(i)
 	case c == '-' || isDigit(c):
-		return s.number()
+		return s.number(i)
 	case c == 't':
-		return s.literal("true")
+		return s.literal(i, "true")
 	case c == 'f':
-		return s.literal("false")
+		return s.literal(i, "false")
 	case c == 'n':
-		return s.literal("null")
+		return s.literal(i, "null")
 	}
-	return s.fail(Syntax)
+	return s.fail(i, Syntax)
 }
 
-func (s *scanner) literal(word string) error {
-	if !bytes.HasPrefix(s.data[s.pos:], []byte(word)) {
-		return s.fail(Syntax)
+func (s *scanner) literal(i int, word string) int {
+	if !strings.HasPrefix(s.data[i:], word) {
+		return s.fail(i, Syntax)
 	}
-	s.pos += len(word)
-	return nil
+	return i + len(word)
 }
 
 // enter steps into an object or a list, and says whether it is empty.
-func (s *scanner) enter(closing byte) (empty bool, err error) {
-	if s.depth++; s.depth > maxDepth {
-		return false, s.fail(TooDeep)
+func (s *scanner) enter(i int, closing byte) (next int, empty bool) {
+	if s.depth == maxDepth {
+		return s.fail(i, TooDeep), false
 	}
-	s.pos++
-	s.skipSpace()
-	if s.peek() != closing {
-		return false, nil
+	i = s.skipSpace(i + 1)
+	if s.at(i) == closing {
+		return i + 1, true
 	}
-	s.pos++
-	s.depth--
-	return true, nil
+	s.depth++
+	return i, false
 }
 
 // next steps over the comma between two elements, or over the closing bracket.
-func (s *scanner) next(closing byte) (more bool, err error) {
-	s.skipSpace()
-	switch s.peek() {
+func (s *scanner) next(i int, closing byte) (next int, more bool) {
+	i = s.skipSpace(i)
+	switch s.at(i) {
 	case ',':
-		s.pos++
-		s.skipSpace()
-		return true, nil
+		return s.skipSpace(i + 1), true
 	case closing:
-		s.pos++
 		s.depth--
-		return false, nil
+		return i + 1, false
 	}
-	return false, s.fail(Syntax)
+	return s.fail(i, Syntax), false
 }
 
-func (s *scanner) array() error {
-	if empty, err := s.enter(']'); empty || err != nil {
-		return err
-	}
-	for {
-		if err := s.value(); err != nil {
-			return err
+func (s *scanner) array(i int) int {
+	i, done := s.enter(i, ']')
+	for more := !done && i != bad; more; {
+		if i = s.value(i); i == bad {
+			return bad
 		}
-		if more, err := s.next(']'); !more || err != nil {
-			return err
-		}
+		i, more = s.next(i, ']')
 	}
+	return i
 }
 
-func (s *scanner) object() error {
-	if empty, err := s.enter('}'); empty || err != nil {
-		return err
-	}
+func (s *scanner) object(i int) int {
 	outer := len(s.names)
-	defer func() { s.names = s.names[:outer] }()
-	for {
-		if err := s.member(outer); err != nil {
-			return err
+	i, done := s.enter(i, '}')
+	for more := !done && i != bad; more; {
+		if i = s.member(i, outer); i == bad {
+			return bad
 		}
-		if more, err := s.next('}'); !more || err != nil {
-			return err
-		}
+		i, more = s.next(i, '}')
 	}
+	s.names = s.names[:outer]
+	return i
 }
 
-func (s *scanner) member(outer int) error {
-	start := s.pos
-	if s.peek() != '"' {
-		return s.fail(Syntax)
+func (s *scanner) member(i, outer int) int {
+	n, i := s.name(i)
+	if i == bad || !s.remember(i, n, outer) {
+		return bad
 	}
-	if err := s.string(); err != nil {
-		return err
+	start := s.skipSpace(i + 1)
+	end := s.value(start)
+	if end != bad && s.depth == 1 {
+		s.top = append(s.top, member{name: n.decoded, value: s.data[start:end]})
 	}
-	decoded := unquote(s.data[start:s.pos])
-	if err := s.remember(decoded, outer); err != nil {
-		return err
+	return end
+}
+
+// name reads the name of a member and stops at the colon.
+func (s *scanner) name(i int) (name, int) {
+	if s.at(i) != '"' {
+		return name{}, s.fail(i, Syntax)
 	}
-	s.skipSpace()
-	if s.peek() != ':' {
-		return s.fail(Syntax)
+	end, plain := s.string(i)
+	if end == bad {
+		return name{}, bad
 	}
-	s.pos++
-	s.skipSpace()
-	start = s.pos
-	if err := s.value(); err != nil {
-		return err
+	var n name
+	if quoted := s.data[i:end]; plain {
+		n.decoded = quoted[1 : len(quoted)-1]
+		n.folded = s.hashPlain(n.decoded)
+	} else {
+		n.decoded = unquote(quoted)
+		n.folded = s.hashFolded(n.decoded)
 	}
-	if s.depth == 1 {
-		s.top = append(s.top, Member{name: decoded, Value: s.data[start:s.pos]})
+	if i = s.skipSpace(end); s.at(i) != ':' {
+		return name{}, s.fail(i, Syntax)
 	}
-	return nil
+	return n, i
 }
 
 // remember refuses a name that the open object has already, in whatever case.
 // Two spellings of one name are how a document says one thing to one reader
 // and another thing to the next.
-func (s *scanner) remember(decoded []byte, outer int) error {
-	n := name{decoded: decoded, folded: foldedHash(decoded)}
+func (s *scanner) remember(i int, n name, outer int) bool {
 	siblings := s.names[outer:]
 	if len(siblings) == maxMembers {
-		return s.fail(TooManyMembers)
+		s.fail(i, TooManyMembers)
+		return false
 	}
-	for _, o := range siblings {
-		if o.folded != n.folded {
-			continue
-		}
-		if bytes.Equal(o.decoded, decoded) {
-			return s.fail(DuplicateName)
-		}
-		if bytes.EqualFold(o.decoded, decoded) {
-			return s.fail(FoldedName)
+	for k := range siblings {
+		if o := &siblings[k]; o.folded == n.folded && strings.EqualFold(o.decoded, n.decoded) {
+			if o.decoded == n.decoded {
+				s.fail(i, DuplicateName)
+			} else {
+				s.fail(i, FoldedName)
+			}
+			return false
 		}
 	}
 	s.names = append(s.names, n)
-	return nil
+	return true
 }
 
-func (s *scanner) number() error {
-	start := s.pos
-	if s.peek() == '-' {
-		s.pos++
+func (s *scanner) number(i int) int {
+	start := i
+	if s.at(i) == '-' {
+		i++
 	}
-	if s.peek() == '0' {
-		s.pos++
-	} else if s.digits() == 0 {
-		return s.fail(Syntax)
+	if s.at(i) == '0' {
+		i++
+	} else if i = s.digits(i); i == bad {
+		return bad
 	}
-	if s.peek() == '.' {
-		s.pos++
-		if s.digits() == 0 {
-			return s.fail(Syntax)
+	if s.at(i) == '.' {
+		if i = s.digits(i + 1); i == bad {
+			return bad
 		}
 	}
-	if c := s.peek(); c == 'e' || c == 'E' {
-		s.pos++
-		if c := s.peek(); c == '+' || c == '-' {
-			s.pos++
+	if c := s.at(i); c == 'e' || c == 'E' {
+		if c := s.at(i + 1); c == '+' || c == '-' {
+			i++
 		}
-		if s.digits() == 0 {
-			return s.fail(Syntax)
+		if i = s.digits(i + 1); i == bad {
+			return bad
 		}
 	}
-	if s.pos-start > maxNumber {
-		return s.fail(LongNumber)
+	if i-start > maxNumber {
+		return s.fail(i, LongNumber)
 	}
-	return nil
+	return i
 }
 
-func (s *scanner) digits() (n int) {
-	for isDigit(s.peek()) {
-		s.pos++
-		n++
+// digits reads one digit or more.
+func (s *scanner) digits(i int) int {
+	start := i
+	for isDigit(s.at(i)) {
+		i++
 	}
-	return n
+	if i == start {
+		return s.fail(i, Syntax)
+	}
+	return i
 }
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
-func (s *scanner) string() error {
-	s.pos++
-	for s.pos < len(s.data) {
-		switch c := s.data[s.pos]; {
-		case c == '"':
-			s.pos++
-			return nil
-		case c == '\\':
-			if err := s.escape(); err != nil {
-				return err
-			}
-		case c < 0x20:
-			return s.fail(Syntax)
-		case c < utf8.RuneSelf:
-			s.pos++
-		default:
-			r, size := utf8.DecodeRune(s.data[s.pos:])
-			if r == utf8.RuneError && size == 1 {
-				return s.fail(InvalidUnicode)
-			}
-			s.pos += size
-		}
-	}
-	return s.fail(Syntax)
+// Eight bytes at a time: ones has a 1 in each, highs the highest bit of each.
+const (
+	ones  = 0x0101010101010101
+	highs = 0x8080808080808080
+)
+
+// word returns eight bytes of s, the first of them lowest.
+func word(s string) uint64 {
+	_ = s[7]
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
 }
 
-func (s *scanner) escape() error {
-	if s.pos+1 == len(s.data) {
-		return s.fail(Syntax)
+// special marks the bytes of x that end a run of plain ones: quotes, backslashes,
+// control characters, non-ASCII. The lowest mark is exact; a borrow can set false
+// ones above it.
+func special(x uint64) uint64 {
+	quote, backslash := x^'"'*ones, x^'\\'*ones
+	return (x | (quote - ones) | (backslash - ones) | (x - ' '*ones)) & highs
+}
+
+// string reads a string, and says whether it is plain: ASCII without escapes.
+func (s *scanner) string(i int) (end int, plain bool) {
+	data := s.data
+	plain = true
+	for i++; i < len(data); {
+		if i+8 <= len(data) {
+			marks := special(word(data[i : i+8]))
+			if marks == 0 {
+				i += 8
+				continue
+			}
+			i += bits.TrailingZeros64(marks) / 8
+		}
+		switch c := data[i]; {
+		case c == '"':
+			return i + 1, plain
+		case c < ' ':
+			return s.fail(i, Syntax), false
+		case c == '\\':
+			plain = false
+			if i = s.escape(i); i == bad {
+				return bad, false
+			}
+		case c < utf8.RuneSelf:
+			i++
+		default:
+			plain = false
+			r, size := utf8.DecodeRuneInString(data[i:])
+			if r == utf8.RuneError && size == 1 {
+				return s.fail(i, InvalidUnicode), false
+			}
+			i += size
+		}
 	}
-	switch s.data[s.pos+1] {
+	return s.fail(i, Syntax), false
+}
+
+func (s *scanner) escape(i int) int {
+	switch s.at(i + 1) {
 	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
-		s.pos += 2
-		return nil
+		return i + 2
 	case 'u':
-		_, size := decodeUnicodeEscape(s.data[s.pos:])
-		if size == 0 {
-			return s.fail(Syntax)
+		_, size := decodeUnicodeEscape(s.data[i:])
+		switch {
+		case size == 0:
+			return s.fail(i, Syntax)
+		case size < 0:
+			return s.fail(i, InvalidUnicode)
 		}
-		if size < 0 {
-			return s.fail(InvalidUnicode)
-		}
-		s.pos += size
-		return nil
+		return i + size
 	}
-	return s.fail(Syntax)
+	return s.fail(i, Syntax)
 }

@@ -1,10 +1,10 @@
 package strictjson_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -212,7 +212,7 @@ func TestObject(t *testing.T) {
 	for _, name := range []string{"A", "c", "", `\u0062`} {
 		value, ok = object.Get(name)
 		require.False(t, ok, name)
-		require.Nil(t, value)
+		require.Empty(t, value)
 	}
 
 	var names []string
@@ -250,8 +250,8 @@ func TestKindAndString(t *testing.T) {
 	for value, want := range map[string]byte{
 		``: 0, `{}`: '{', `[]`: '[', `"x"`: '"', `0`: '0', `-1`: '0', `9`: '0', `true`: 't', `false`: 't', `null`: 'n',
 	} {
-		require.Equal(t, string(want), string(strictjson.Kind([]byte(value))), value)
-		_, ok := strictjson.String([]byte(value))
+		require.Equal(t, string(want), string(strictjson.Kind(value)), value)
+		_, ok := strictjson.String(value)
 		require.Equal(t, want == '"', ok, value)
 	}
 }
@@ -262,7 +262,7 @@ func TestStringDecodes(t *testing.T) {
 		`""`: "", `"a"`: "a", `"ü\u00fc"`: "üü", `"\ud83d\uDE00"`: "😀", `"\"\\\/\b\f\n\r\t"`: "\"\\/\b\f\n\r\t",
 		`"\u0000"`: "\x00", `"a\u0062c"`: "abc", `"\uabCD"`: "\uabcd",
 	} {
-		got, ok := strictjson.String([]byte(value))
+		got, ok := strictjson.String(value)
 		require.True(t, ok)
 		require.Equal(t, want, got, value)
 	}
@@ -271,20 +271,44 @@ func TestStringDecodes(t *testing.T) {
 func TestElements(t *testing.T) {
 	t.Parallel()
 	for value, want := range map[string][]string{
-		`[]`: nil, `[ ]`: nil, `[1]`: {"1"}, `[ 1 , "a,b" ,[2,3], {"x":[4]} ]`: {"1", `"a,b"`, "[2,3]", `{"x":[4]}`},
+		`[]`: nil, `[ ]`: nil, `[1]`: {"1"}, `[ 1 , "a,b" ,[2,3], {"x":[4]} ,null]`: {"1", `"a,b"`, "[2,3]", `{"x":[4]}`, "null"},
+		`{}`: nil, `"[]"`: nil, `null`: nil, ``: nil,
 	} {
-		elements, ok := strictjson.Elements([]byte(value))
-		require.True(t, ok, value)
-		var got []string
-		for _, e := range elements {
-			got = append(got, string(e))
-		}
-		require.Equal(t, want, got, value)
+		require.Equal(t, want, slices.Collect(strictjson.Elements(value)), value)
 	}
-	for _, value := range []string{``, `{}`, `"x"`, `null`, `[1`, `[1 2]`, `[x]`, `[`} {
-		elements, ok := strictjson.Elements([]byte(value))
+	for e := range strictjson.Elements(`[1,2]`) {
+		require.Equal(t, "1", e)
+		break
+	}
+}
+
+func TestMember(t *testing.T) {
+	t.Parallel()
+	const value = `{ "a" : 1 ,"b":{"a":2,"}":"]"}, "\u0063": [ {"a":3} ] ,"d":"x" }`
+	for name, want := range map[string]string{"a": "1", "b": `{"a":2,"}":"]"}`, "c": `[ {"a":3} ]`, "d": `"x"`} {
+		got, ok := strictjson.Member(value, name)
+		require.True(t, ok, name)
+		require.Equal(t, want, got)
+	}
+	for _, name := range []string{"", "A", "}", "x", `\u0063`} {
+		_, ok := strictjson.Member(value, name)
+		require.False(t, ok, name)
+	}
+	for _, other := range []string{``, `{}`, `[{"a":1}]`, `"a"`, `null`} {
+		_, ok := strictjson.Member(other, "a")
+		require.False(t, ok, other)
+	}
+}
+
+// What was not checked yields nonsense, but neither panics nor hangs.
+func TestUncheckedValuesEnd(t *testing.T) {
+	t.Parallel()
+	for _, value := range []string{`[`, `[1`, `[1 2]`, `[x]`, `["`, `[{`, `[{"`, `[[["a`, `{`, `{"`, `{"a`, `{"a"`, `{"a":`, `{"a":{`, `{"a":"`, `{"a" 1}`, `{1:2}`} {
+		for range strictjson.Elements(value) {
+			continue
+		}
+		_, ok := strictjson.Member(value, "b")
 		require.False(t, ok, value)
-		require.Nil(t, elements, value)
 	}
 }
 
@@ -333,16 +357,16 @@ func FuzzParseIsStricterThanOthers(f *testing.F) {
 		var jose map[string]josejson.RawMessage
 		require.NoError(t, josejson.Unmarshal(data, &jose))
 		var decoded map[string]any
-		require.NoError(t, strictjson.Decode(data, &decoded))
+		require.NoError(t, strictjson.Decode(string(data), &decoded))
 
 		n := 0
 		for name, value := range object.All() {
 			n++
 			got, ok := object.Get(name)
 			require.True(t, ok)
-			require.True(t, bytes.Equal(got, value))
-			require.Equal(t, string(std[name]), string(value), name)
-			require.Equal(t, string(jose[name]), string(value), name)
+			require.Equal(t, got, value)
+			require.Equal(t, string(std[name]), value, name)
+			require.Equal(t, string(jose[name]), value, name)
 			require.Contains(t, decoded, name)
 			sameText(t, value)
 		}
@@ -351,21 +375,32 @@ func FuzzParseIsStricterThanOthers(f *testing.F) {
 	})
 }
 
-func sameText(t *testing.T, value []byte) {
+// sameText: strings, elements and members of a checked value are those that
+// encoding/json finds.
+func sameText(t *testing.T, value string) {
 	t.Helper()
-	var want string
-	err := json.Unmarshal(value, &want)
-	got, ok := strictjson.String(value)
-	require.Equal(t, err == nil && strictjson.Kind(value) == '"', ok)
-	if ok {
-		require.Equal(t, want, got)
-	}
-	if elements, ok := strictjson.Elements(value); ok {
+	switch strictjson.Kind(value) {
+	case '"':
+		got, ok := strictjson.String(value)
+		require.True(t, ok)
+		require.Equal(t, decode(t, []byte(value)), got)
+	case '[':
 		var raw []json.RawMessage
-		require.NoError(t, json.Unmarshal(value, &raw))
+		require.NoError(t, json.Unmarshal([]byte(value), &raw))
+		elements := slices.Collect(strictjson.Elements(value))
 		require.Len(t, elements, len(raw))
 		for i := range raw {
-			require.Equal(t, string(raw[i]), string(elements[i]))
+			require.Equal(t, string(raw[i]), elements[i])
+			sameText(t, elements[i])
+		}
+	case '{':
+		var raw map[string]json.RawMessage
+		require.NoError(t, json.Unmarshal([]byte(value), &raw))
+		for name, want := range raw {
+			got, ok := strictjson.Member(value, name)
+			require.True(t, ok)
+			require.Equal(t, string(want), got)
+			sameText(t, got)
 		}
 	}
 }

@@ -1,7 +1,7 @@
 package strictjson
 
 import (
-	"unicode"
+	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -9,7 +9,7 @@ import (
 // decodeUnicodeEscape reads \uXXXX, or a surrogate pair of two of them, at the
 // start of data. Size is 0 for bad syntax and -1 for half a surrogate pair,
 // which no reader can turn into text without inventing something.
-func decodeUnicodeEscape(data []byte) (r rune, size int) {
+func decodeUnicodeEscape(data string) (r rune, size int) {
 	r, ok := hex4(data)
 	if !ok {
 		return 0, 0
@@ -27,11 +27,12 @@ func decodeUnicodeEscape(data []byte) (r rune, size int) {
 	return r, 12
 }
 
-func hex4(data []byte) (r rune, ok bool) {
+func hex4(data string) (r rune, ok bool) {
 	if len(data) < 6 || data[0] != '\\' || data[1] != 'u' {
 		return 0, false
 	}
-	for _, c := range data[2:6] {
+	for k := 2; k < 6; k++ {
+		c := data[k]
 		switch {
 		case isDigit(c):
 			c -= '0'
@@ -49,32 +50,28 @@ func hex4(data []byte) (r rune, ok bool) {
 
 // unquote decodes a string that has passed the scanner, quotes included. It
 // copies only where there is something to decode.
-func unquote(quoted []byte) []byte {
+func unquote(quoted string) string {
 	raw := quoted[1 : len(quoted)-1]
-	i := 0
-	for i < len(raw) && raw[i] != '\\' {
-		i++
-	}
-	if i == len(raw) {
+	i := strings.IndexByte(raw, '\\')
+	if i < 0 {
 		return raw
 	}
 	out := append(make([]byte, 0, len(raw)), raw[:i]...)
 	for i < len(raw) {
-		if raw[i] != '\\' {
+		switch {
+		case raw[i] != '\\':
 			out = append(out, raw[i])
 			i++
-			continue
-		}
-		if raw[i+1] == 'u' {
+		case raw[i+1] == 'u':
 			r, size := decodeUnicodeEscape(raw[i:])
 			out = utf8.AppendRune(out, r)
 			i += size
-			continue
+		default:
+			out = append(out, unescape(raw[i+1]))
+			i += 2
 		}
-		out = append(out, unescape(raw[i+1]))
-		i += 2
 	}
-	return out
+	return string(out)
 }
 
 func unescape(c byte) byte {
@@ -91,36 +88,4 @@ func unescape(c byte) byte {
 		return '\t'
 	}
 	return c
-}
-
-// foldedHash hashes a name so that names equal under Unicode case folding have
-// equal hashes: "iss", "ISS" and "iſſ" are one. It is FNV-1a over runes.
-func foldedHash(name []byte) uint64 {
-	const offset, prime = 14695981039346656037, 1099511628211
-	h := uint64(offset)
-	for i := 0; i < len(name); {
-		r, size := rune(name[i]), 1
-		if r >= utf8.RuneSelf {
-			r, size = utf8.DecodeRune(name[i:])
-		}
-		h = (h ^ uint64(uint32(fold(r)))) * prime //nolint:gosec // G115: a rune of valid UTF-8 is not negative
-		i += size
-	}
-	return h
-}
-
-// fold returns the smallest of the runes that r is equal to in another case.
-// For the ASCII letters, K and S included, that is the capital one.
-func fold(r rune) rune {
-	if r < utf8.RuneSelf {
-		if 'a' <= r && r <= 'z' {
-			r -= 'a' - 'A'
-		}
-		return r
-	}
-	least := r
-	for o := unicode.SimpleFold(r); o != r; o = unicode.SimpleFold(o) {
-		least = min(least, o)
-	}
-	return least
 }
