@@ -106,7 +106,7 @@ func (r *Remote) Keys(ctx context.Context, q Query) ([]Key, error) {
 		// The key may be a new one that we could not get to know.
 		return nil, err
 	}
-	return slices.DeleteFunc(match(after.Keys, q), func(k Key) bool {
+	return slices.DeleteFunc(slices.Clone(match(after.Keys, q)), func(k Key) bool {
 		return slices.ContainsFunc(old, k.equal)
 	}), nil
 }

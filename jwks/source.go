@@ -17,6 +17,8 @@ type Source interface {
 	// A Query with Retry follows one whose keys did not verify the signature: a
 	// provider may have replaced a key under the same "kid". The source then
 	// returns only keys that it did not return before.
+	//
+	// The answer belongs to the source and must not be changed.
 	Keys(ctx context.Context, q Query) ([]Key, error)
 }
 

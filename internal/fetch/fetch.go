@@ -3,20 +3,12 @@ package fetch
 import (
 	"context"
 	"crypto/tls"
-	"errors"
-	"fmt"
 	"io"
 	"mime"
-	"net"
 	"net/http"
-	"net/netip"
-	"net/url"
-	"os"
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/oidckit/oidckit"
 )
 
 // Limits of every request.
@@ -25,24 +17,30 @@ const (
 	MaxBody = 1 << 20 // bytes, after decompression
 )
 
-// A Client makes requests. It is safe for concurrent use.
+// A Client makes requests. It is safe for concurrent use, and small: clients
+// share their connections where their transports are the same.
 type Client struct {
-	http         *http.Client
-	header       http.Header
-	insecureHTTP bool
+	http   http.Client
+	cfg    Config // without HTTPClient, its Header canonical
+	broken error  // what Check said
 }
 
-// Config says how requests travel.
-type Config struct {
-	// HTTPClient is the caller's: its transport (proxy, certificate authorities,
-	// client certificate), jar and timeout are used. Its redirect policy is not:
-	// redirects are never followed. Nil means a client of our own with TLS 1.2 or
-	// newer.
-	HTTPClient *http.Client
-	// Header is added to every request.
-	Header http.Header
-	// InsecureHTTP allows plain http to hosts other than loopback.
-	InsecureHTTP bool
+// New returns a client for cfg, which it copies. If [Config.Check] refuses cfg,
+// so does the client every request, with the same error.
+func New(cfg Config) *Client {
+	c := &Client{cfg: cfg, broken: cfg.Check()}
+	if c.broken != nil {
+		return c
+	}
+	if cfg.HTTPClient != nil {
+		c.http = *cfg.HTTPClient
+	}
+	c.http.Transport = noRedirects{transport(cfg)}
+	c.cfg.HTTPClient, c.cfg.Header = nil, canonical(cfg.Header)
+	if c.cfg.Now == nil {
+		c.cfg.Now = time.Now
+	}
+	return c
 }
 
 // A Response is an answer that was read whole.
@@ -50,206 +48,148 @@ type Response struct {
 	Status int
 	Header http.Header
 	Body   []byte
+	// RetryAfter is what an answer with status 429 or 503 asks for, at most an
+	// hour; 0 if it does not.
+	RetryAfter time.Duration
 }
 
-// Error is a request without a usable answer. It answers errors.Is for
-// oidckit.ErrUnavailable.
-type Error struct {
-	Host   string // of the URL
-	Status int    // 0 if there was no answer
-	Err    error  // may be nil if Status says it all
-}
-
-func (e *Error) Error() string {
-	switch {
-	case e.Err == nil:
-		return fmt.Sprintf("fetch: %s answered %d", e.Host, e.Status)
-	case e.Status != 0:
-		return fmt.Sprintf("fetch: %s answered %d: %s", e.Host, e.Status, describe(e.Err))
+// Is reports whether the body is of one of the media types. A body with more
+// than one Content-Type is of none.
+func (r *Response) Is(mediaTypes ...string) bool {
+	values := r.Header.Values("Content-Type")
+	if len(values) != 1 {
+		return false
 	}
-	return fmt.Sprintf("fetch: %s: %s", e.Host, describe(e.Err))
-}
-
-// describe says what happened without repeating the other side: net/http quotes
-// what it could not parse, and that may be our own request, secret and all.
-func describe(err error) string {
-	var own problem
-	var dial *net.OpError
-	var certificate *tls.CertificateVerificationError
-	switch {
-	case errors.As(err, &own):
-		return own.Error()
-	case errors.Is(err, context.Canceled):
-		return "cancelled"
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
-		return "no answer in time"
-	case errors.As(err, &certificate):
-		return "the certificate is not trusted"
-	case errors.As(err, &dial) && dial.Op == "dial":
-		return dial.Error()
-	}
-	return "the connection failed, or what came was no HTTP"
-}
-
-// A problem is an error whose text is ours.
-type problem string
-
-func (p problem) Error() string { return string(p) }
-
-// Unwrap returns the cause.
-func (e *Error) Unwrap() error { return e.Err }
-
-// Is reports whether target is oidckit.ErrUnavailable.
-func (e *Error) Is(target error) bool { return target == oidckit.ErrUnavailable }
-
-// What can be wrong with an answer.
-const (
-	ErrTooLarge  = problem("body is too large")
-	ErrMediaType = problem("unexpected media type")
-	ErrRedirect  = problem("redirects are not followed")
-)
-
-// New returns a client for cfg, which it copies.
-func New(cfg Config) *Client {
-	hc := cfg.HTTPClient
-	if hc == nil {
-		hc = &http.Client{Transport: defaultTransport}
-	}
-	own := *hc
-	own.Transport = noRedirects{hc.Transport}
-	return &Client{http: &own, header: cfg.Header.Clone(), insecureHTTP: cfg.InsecureHTTP}
-}
-
-// noRedirects hides where an answer redirects to. Following it would carry codes,
-// secrets and tokens to a host that nobody configured (RFC 9700 section 4.12).
-// CheckRedirect would come too late: net/http quotes a Location that is no URL in
-// its error, and with it whatever the other side wrote there.
-type noRedirects struct{ next http.RoundTripper }
-
-func (t noRedirects) RoundTrip(req *http.Request) (*http.Response, error) {
-	next := t.next
-	if next == nil {
-		next = http.DefaultTransport
-	}
-	resp, err := next.RoundTrip(req)
-	if resp != nil {
-		resp.Header.Del("Location")
-	}
-	return resp, err
-}
-
-var defaultTransport = newTransport()
-
-func newTransport() *http.Transport {
-	return &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
-		TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS12},
-		TLSHandshakeTimeout:   5 * time.Second,
-		ResponseHeaderTimeout: Timeout,
-		IdleConnTimeout:       90 * time.Second,
-		MaxIdleConnsPerHost:   4,
-		ForceAttemptHTTP2:     true,
-	}
-}
-
-// CheckURL reports why target is no URL to send a request to: it must be
-// absolute, https (http on loopback), without user info and fragment.
-func CheckURL(target string, insecureHTTP bool) error {
-	u, err := url.Parse(target)
-	if err != nil {
-		return problem("not a URL")
-	}
-	switch {
-	case u.Hostname() == "" || u.Opaque != "":
-		return problem("not an absolute URL")
-	case u.User != nil:
-		return problem("user info in the URL")
-	case strings.Contains(target, "#"): // an empty fragment is one too
-		return problem("fragment in the URL")
-	case u.Scheme == "https":
-		return nil
-	case u.Scheme == "http" && (insecureHTTP || IsLoopback(u.Hostname())):
-		return nil
-	}
-	return problem("not https; plain http is for loopback, and for other hosts only where InsecureHTTP can be set and is")
-}
-
-// IsLoopback reports whether host, a name or an address without port, is this
-// machine by its spelling.
-func IsLoopback(host string) bool {
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
-		return true
-	}
-	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.Unmap().IsLoopback()
+	t, _, err := mime.ParseMediaType(values[0])
+	return err == nil && slices.Contains(mediaTypes, t)
 }
 
 // Get requests target and returns its body, which must come with status 200 and
-// one of the media types.
+// one of the media types. All errors are of type *Error.
 func (c *Client) Get(ctx context.Context, target string, mediaTypes ...string) (*Response, error) {
+	return c.GetIf(ctx, target, "", mediaTypes...)
+}
+
+// GetIf is Get for who has an answer already: etag is its ETag header. If the
+// answer is still the same, the Response has status 304 and no body (RFC 9110
+// section 13.1.2). An etag that is empty, or none that a server should have
+// sent, is not sent, and the status is never 304.
+func (c *Client) GetIf(ctx context.Context, target, etag string, mediaTypes ...string) (*Response, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
 	if err != nil {
 		return nil, &Error{Err: problem("not a URL")}
 	}
 	req.Header.Set("Accept", strings.Join(mediaTypes, ", "))
-	resp, err := c.Do(req)
-	if err != nil {
-		return nil, err
+	conditional := isETag(etag)
+	if conditional {
+		req.Header.Set("If-None-Match", etag)
 	}
-	if resp.Status != http.StatusOK {
-		return nil, &Error{Host: req.URL.Host, Status: resp.Status}
-	}
-	if !resp.Is(mediaTypes...) {
-		return nil, &Error{Host: req.URL.Host, Status: resp.Status, Err: ErrMediaType}
-	}
-	return resp, nil
+	return c.exchange(req, func(r *Response) (bool, error) {
+		switch {
+		case conditional && r.Status == http.StatusNotModified:
+			return true, nil
+		case isRedirect(r.Status):
+			return false, ErrRedirect
+		case r.Status != http.StatusOK:
+			return false, nil
+		case !r.Is(mediaTypes...):
+			return false, ErrMediaType
+		}
+		return true, nil
+	})
+}
+
+// isETag: RFC 9110 section 8.8.3, without obs-text and of a sensible length.
+func isETag(etag string) bool {
+	opaque, quoted := strings.CutPrefix(strings.TrimPrefix(etag, "W/"), `"`)
+	opaque, closed := strings.CutSuffix(opaque, `"`)
+	return quoted && closed && len(etag) <= 256 &&
+		!strings.ContainsFunc(opaque, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '"' })
 }
 
 // Do sends req and reads the answer, whatever its status but a redirect. All
-// errors are of type *Error.
+// errors are of type *Error. It does not change req.
 func (c *Client) Do(req *http.Request) (*Response, error) {
-	if err := CheckURL(req.URL.String(), c.insecureHTTP); err != nil {
+	return c.exchange(req, func(r *Response) (bool, error) {
+		if isRedirect(r.Status) {
+			return false, ErrRedirect
+		}
+		return true, nil
+	})
+}
+
+func isRedirect(status int) bool { return status >= 300 && status < 400 }
+
+// exchange sends req. accept judges the answer before its body is read, which
+// is closed unread if it is not wanted; no reason means that the status is one.
+func (c *Client) exchange(req *http.Request, accept func(*Response) (ok bool, reason error)) (*Response, error) {
+	if err := c.check(req); err != nil {
 		return nil, &Error{Host: req.URL.Host, Err: err}
 	}
 	ctx, cancel := context.WithTimeout(req.Context(), Timeout)
 	defer cancel()
-	req = req.WithContext(ctx)
-	for name, values := range c.header {
-		if _, ok := req.Header[name]; !ok {
-			req.Header[name] = slices.Clone(values)
-		}
-	}
-	resp, err := c.http.Do(req)
+	resp, err := c.http.Do(c.dress(req.Clone(ctx)))
 	if err != nil {
 		return nil, &Error{Host: req.URL.Host, Err: withoutURL(err)}
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode >= 300 && resp.StatusCode < 400 {
-		return nil, &Error{Host: req.URL.Host, Status: resp.StatusCode, Err: ErrRedirect}
+	r := &Response{Status: resp.StatusCode, Header: resp.Header, RetryAfter: retryAfter(resp, c.cfg.Now())}
+	ok, err := accept(r)
+	if resp.TLS != nil && resp.TLS.Version < tls.VersionTLS12 {
+		ok, err = false, ErrOldTLS
+	}
+	if ok {
+		r.Body, err = read(resp)
+	}
+	if !ok || err != nil {
+		return nil, &Error{Host: req.URL.Host, Status: r.Status, RetryAfter: r.RetryAfter, Err: err}
+	}
+	return r, nil
+}
+
+func (c *Client) check(req *http.Request) error {
+	if c.broken != nil {
+		return c.broken
+	}
+	return c.cfg.CheckURL(req.URL.String())
+}
+
+// dress adds the headers of the configuration to req, which is a copy.
+func (c *Client) dress(req *http.Request) *http.Request {
+	if req.Header == nil {
+		req.Header = http.Header{}
+	}
+	for name, values := range c.cfg.Header {
+		if name == "Host" { // net/http ignores it among the headers
+			req.Host = values[0]
+		} else if _, ok := req.Header[name]; !ok {
+			req.Header[name] = slices.Clone(values) // a transport of the caller's may change it
+		}
+	}
+	return req
+}
+
+// read returns the body.
+func read(resp *http.Response) ([]byte, error) {
+	if resp.StatusCode == http.StatusNotModified { // it has none
+		return nil, nil
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, MaxBody+1))
 	switch {
 	case err != nil:
-		return nil, &Error{Host: req.URL.Host, Status: resp.StatusCode, Err: withoutURL(err)}
+		return nil, withoutURL(err)
 	case len(body) > MaxBody:
-		return nil, &Error{Host: req.URL.Host, Status: resp.StatusCode, Err: ErrTooLarge}
+		return nil, ErrTooLarge
+	case len(body) > 0 && isEncoded(resp.Header):
+		return nil, ErrEncoding
 	}
-	return &Response{Status: resp.StatusCode, Header: resp.Header, Body: body}, nil
+	return body, nil
 }
 
-// Is reports whether the body is of one of the media types.
-func (r *Response) Is(mediaTypes ...string) bool {
-	t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	return err == nil && slices.Contains(mediaTypes, t)
-}
-
-// withoutURL drops the URL that net/http puts into its errors: a query can hold
-// a secret.
-func withoutURL(err error) error {
-	var ue *url.Error
-	if errors.As(err, &ue) {
-		return ue.Err
-	}
-	return err
+// isEncoded: net/http drops the header when it has undone the encoding it asked
+// for.
+func isEncoded(h http.Header) bool {
+	return slices.ContainsFunc(h.Values("Content-Encoding"), func(v string) bool {
+		return v != "" && !strings.EqualFold(v, "identity")
+	})
 }
