@@ -15,6 +15,21 @@ import (
 // of the key must fit, so that a public key is never an HMAC secret
 // (CVE-2015-9235). Errors are of type *Error.
 func (t *Token) Verify(key any) error {
+	if err := t.check(key); err != nil {
+		return err
+	}
+	t.memorize()
+	return nil
+}
+
+// VerifySignature checks a signature of any bytes, as it stands in a JWS: what the
+// published test vectors are about. Errors are of type *Error.
+func VerifySignature(algorithm string, key any, signed, signature []byte) error {
+	t := Token{Parameters: Parameters{Algorithm: algorithm}, signed: signed, sig: signature}
+	return t.check(key)
+}
+
+func (t *Token) check(key any) error {
 	a := algorithms[t.Algorithm]
 	if a == nil {
 		return &Error{Reason: Algorithm}
@@ -25,7 +40,6 @@ func (t *Token) Verify(key any) error {
 	if !t.verify(a, key) {
 		return &Error{Reason: BadSigning}
 	}
-	t.memorize()
 	return nil
 }
 

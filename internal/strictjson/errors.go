@@ -12,6 +12,7 @@ const (
 	DuplicateName  Reason = "duplicate member name"
 	FoldedName     Reason = "two member names that differ only in case"
 	InvalidUnicode Reason = "invalid UTF-8 or lone surrogate"
+	TooLarge       Reason = "document too large"
 	TooDeep        Reason = "nested too deeply"
 	TooManyMembers Reason = "too many members in one object"
 	LongNumber     Reason = "number with too many digits"

@@ -13,13 +13,29 @@ import (
 // object inside it, all text is Unicode, nothing follows it. Its values are parts of
 // the text it was parsed from. The zero Object has no members.
 type Object struct {
+	text    string
 	members []member
 	odd     bool // some name is not lower-case ASCII
 }
 
+// A member is where one stands in the text.
 type member struct {
-	name  string
-	value string // as it is written
+	name, nameEnd   int32 // without quotes
+	value, valueEnd int32
+	escaped         bool // the name has to be decoded
+}
+
+func place(n name, start, end int) member {
+	return member{ //nolint:gosec // G115: no document is longer
+		name: int32(n.start) + 1, nameEnd: int32(n.end) - 1, value: int32(start), valueEnd: int32(end), escaped: !n.plain,
+	}
+}
+
+func (o *Object) name(m *member) string {
+	if m.escaped {
+		return unquote(o.text[m.name-1 : m.nameEnd+1])
+	}
+	return o.text[m.name:m.nameEnd]
 }
 
 // Parse is [ParseString] for a copy of data.
@@ -32,8 +48,8 @@ func ParseString(data string) (Object, error) { return parse(data) }
 // Get returns the value of the member with exactly this name.
 func (o Object) Get(name string) (value string, ok bool) {
 	for i := range o.members {
-		if o.members[i].name == name {
-			return o.members[i].value, true
+		if m := &o.members[i]; o.name(m) == name {
+			return o.text[m.value:m.valueEnd], true
 		}
 	}
 	return "", false
@@ -43,7 +59,8 @@ func (o Object) Get(name string) (value string, ok bool) {
 func (o Object) All() iter.Seq2[string, string] {
 	return func(yield func(string, string) bool) {
 		for i := range o.members {
-			if !yield(o.members[i].name, o.members[i].value) {
+			m := &o.members[i]
+			if !yield(o.name(m), o.text[m.value:m.valueEnd]) {
 				return
 			}
 		}
@@ -54,8 +71,9 @@ func (o Object) All() iter.Seq2[string, string] {
 // another case.
 func (o Object) HasFolded(names []string) bool {
 	return o.odd && slices.ContainsFunc(o.members, func(m member) bool {
-		return !isLower(m.name) && slices.ContainsFunc(names, func(n string) bool {
-			return strings.EqualFold(m.name, n)
+		name := o.name(&m)
+		return !isLower(name) && slices.ContainsFunc(names, func(n string) bool {
+			return strings.EqualFold(name, n)
 		})
 	})
 }
@@ -130,7 +148,7 @@ func Member(value, name string) (member string, ok bool) {
 		if end == bad {
 			break
 		}
-		if n.decoded == name {
+		if s.text(n) == name {
 			return value[start:end], true
 		}
 		i, more = s.next(end, '}')

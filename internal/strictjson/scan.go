@@ -1,6 +1,7 @@
 package strictjson
 
 import (
+	"math"
 	"math/bits"
 	"strings"
 	"sync"
@@ -21,19 +22,29 @@ const (
 type scanner struct {
 	data  string
 	depth int
-	names []name // of all objects that are open, the innermost last
-	top   []member
-	odd   bool // a name at the top is not lower-case ASCII
+	names []name   // of all objects that are open, the innermost last
+	top   []member // of the outermost
+	odd   bool     // a name at the top is not lower-case ASCII
 	err   *Error
 }
 
 const bad = -1
 
-// A name is the name of a member: decoded, with a hash under which all names
-// that differ only in case are equal.
+// A name is where the name of a member stands, quotes included, with a hash under
+// which all names that differ only in case are equal. What is kept in lists has no
+// pointers, which the garbage collector would have to look at.
 type name struct {
-	decoded string
-	folded  uint64
+	start, end int
+	folded     uint64
+	plain      bool
+}
+
+// text decodes a name.
+func (s *scanner) text(n name) string {
+	if !n.plain {
+		return unquote(s.data[n.start:n.end])
+	}
+	return s.data[n.start+1 : n.end-1]
 }
 
 // scanners keep the lists, so that a document costs no more than its Object.
@@ -46,17 +57,11 @@ func parse(data string) (Object, error) {
 	if s.document() == bad {
 		return Object{}, s.err
 	}
-	o := Object{odd: s.odd}
-	if len(s.top) > 0 {
-		o.members = append(make([]member, 0, len(s.top)), s.top...)
-	}
-	return o, nil
+	return Object{text: data, members: append([]member(nil), s.top...), odd: s.odd}, nil
 }
 
 // release forgets the document: nothing of it may live on in a pool.
 func (s *scanner) release() {
-	clear(s.names[:cap(s.names)])
-	clear(s.top)
 	*s = scanner{names: s.names[:0], top: s.top[:0]}
 	scanners.Put(s)
 }
@@ -89,6 +94,9 @@ func (s *scanner) skipSpace(i int) int {
 
 func (s *scanner) document() int {
 	i := s.skipSpace(0)
+	if len(s.data) > math.MaxInt32 {
+		return s.fail(0, TooLarge)
+	}
 	if s.at(i) != '{' {
 		return s.fail(i, NotObject)
 	}
@@ -167,27 +175,42 @@ func (s *scanner) array(i int) int {
 }
 
 func (s *scanner) object(i int) int {
-	outer := len(s.names)
+	var o open
+	o.outer = len(s.names)
 	i, done := s.enter(i, '}')
 	for more := !done && i != bad; more; {
-		if i = s.member(i, outer); i == bad {
+		if i = s.member(i, &o); i == bad {
 			return bad
 		}
 		i, more = s.next(i, '}')
 	}
-	s.names = s.names[:outer]
+	s.names = s.names[:o.outer]
 	return i
 }
 
-func (s *scanner) member(i, outer int) int {
+// An open object knows where its names begin, and 256 marks: a name whose mark is
+// not set is not among them, and most need no second look.
+type open struct {
+	outer int
+	marks [4]uint64
+}
+
+func (o *open) mark(folded uint64) (seen bool) {
+	word, bit := &o.marks[folded>>62], uint64(1)<<(folded>>56&63)
+	seen = *word&bit != 0
+	*word |= bit
+	return seen
+}
+
+func (s *scanner) member(i int, o *open) int {
 	n, i := s.name(i)
-	if i == bad || !s.remember(i, n, outer) {
+	if i == bad || !s.remember(i, n, o) {
 		return bad
 	}
 	start := s.skipSpace(i + 1)
 	end := s.value(start)
 	if end != bad && s.depth == 1 {
-		s.top = append(s.top, member{name: n.decoded, value: s.data[start:end]})
+		s.top = append(s.top, place(n, start, end))
 	}
 	return end
 }
@@ -201,13 +224,11 @@ func (s *scanner) name(i int) (name, int) {
 	if end == bad {
 		return name{}, bad
 	}
-	var n name
-	if quoted := s.data[i:end]; plain {
-		n.decoded = quoted[1 : len(quoted)-1]
-		n.folded = s.hashPlain(n.decoded)
+	n := name{start: i, end: end, plain: plain}
+	if plain {
+		n.folded = s.hashPlain(s.data[i+1 : end-1])
 	} else {
-		n.decoded = unquote(quoted)
-		n.folded = s.hashFolded(n.decoded)
+		n.folded = s.hashFolded(s.text(n))
 	}
 	if i = s.skipSpace(end); s.at(i) != ':' {
 		return name{}, s.fail(i, Syntax)
@@ -218,24 +239,34 @@ func (s *scanner) name(i int) (name, int) {
 // remember refuses a name that the open object has already, in whatever case.
 // Two spellings of one name are how a document says one thing to one reader
 // and another thing to the next.
-func (s *scanner) remember(i int, n name, outer int) bool {
-	siblings := s.names[outer:]
+func (s *scanner) remember(i int, n name, o *open) bool {
+	siblings := s.names[o.outer:]
 	if len(siblings) == maxMembers {
 		s.fail(i, TooManyMembers)
 		return false
 	}
-	for k := range siblings {
-		if o := &siblings[k]; o.folded == n.folded && strings.EqualFold(o.decoded, n.decoded) {
-			if o.decoded == n.decoded {
-				s.fail(i, DuplicateName)
-			} else {
-				s.fail(i, FoldedName)
+	if o.mark(n.folded) {
+		for k := range siblings {
+			if siblings[k].folded == n.folded && !s.differ(i, siblings[k], n) {
+				return false
 			}
-			return false
 		}
 	}
 	s.names = append(s.names, n)
 	return true
+}
+
+// differ compares two names that have the same hash.
+func (s *scanner) differ(i int, a, b name) bool {
+	switch x, y := s.text(a), s.text(b); {
+	case x == y:
+		s.fail(i, DuplicateName)
+	case strings.EqualFold(x, y):
+		s.fail(i, FoldedName)
+	default:
+		return true
+	}
+	return false
 }
 
 func (s *scanner) number(i int) int {
