@@ -107,14 +107,14 @@ func isETag(etag string) bool {
 		!strings.ContainsFunc(opaque, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '"' })
 }
 
-// Do sends req and reads the answer, whatever its status but a redirect. All
-// errors are of type *Error. It does not change req.
+// Do sends req and reads the answer, whatever its status but a redirect or
+// 101. All errors are of type *Error. It does not change req.
 func (c *Client) Do(req *http.Request) (*Response, error) {
 	return c.exchange(req, func(r *Response) (bool, error) {
 		if isRedirect(r.Status) {
 			return false, ErrRedirect
 		}
-		return true, nil
+		return r.Status != http.StatusSwitchingProtocols, nil // no context ends the reading of what follows
 	})
 }
 
@@ -128,7 +128,7 @@ func (c *Client) exchange(req *http.Request, accept func(*Response) (ok bool, re
 	}
 	ctx, cancel := context.WithTimeout(req.Context(), Timeout)
 	defer cancel()
-	resp, err := c.http.Do(c.dress(req.Clone(ctx)))
+	resp, err := c.http.Do(c.dress(req.Clone(ctx))) //nolint:gosec // where it may go is what check decided
 	if err != nil {
 		return nil, &Error{Host: req.URL.Host, Err: withoutURL(err)}
 	}
