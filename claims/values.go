@@ -114,23 +114,42 @@ func (s Set) Decode(v any) error {
 // one of another type is an *Error.
 func (s Set) Scopes() ([]string, error) {
 	var scopes []string
-	for _, name := range []string{"scope", "scp"} {
-		values, err := s.Strings(P(name))
-		if IsMissing(err) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		for _, v := range values {
-			for scope := range strings.SplitSeq(v, " ") {
-				if scope != "" && !slices.Contains(scopes, scope) {
-					scopes = append(scopes, scope)
-				}
+	for _, name := range [...]string{"scope", "scp"} {
+		value, ok := s.object.Get(name)
+		switch kind := strictjson.Kind(value); {
+		case !ok || kind == 'n':
+		case kind == '"':
+			scopes = addScopes(scopes, value)
+		case kind == '[':
+			if _, err := s.Strings(P(name)); err != nil {
+				return nil, err
 			}
+			for e := range strictjson.Elements(value) {
+				scopes = addScopes(scopes, e)
+			}
+		default:
+			return nil, wrongType(P(name), value, "a string or a list of strings")
 		}
 	}
 	return scopes, nil
+}
+
+// addScopes adds the words of a JSON string, each once. It makes room for all of them
+// at a time: this is done for every request.
+func addScopes(scopes []string, value string) []string {
+	text, _ := strictjson.String(value)
+	if text = strings.Trim(text, " "); text == "" {
+		return scopes
+	}
+	scopes = slices.Grow(scopes, strings.Count(text, " ")+1)
+	for text != "" {
+		scope, rest, _ := strings.Cut(text, " ")
+		if scope != "" && !slices.Contains(scopes, scope) {
+			scopes = append(scopes, scope)
+		}
+		text = rest
+	}
+	return scopes
 }
 
 func wrongType(p Path, value, want string) error {
