@@ -47,13 +47,18 @@ var (
 // sign makes a token with go-jose.
 func sign(t testing.TB, alg, kid string, key any) string {
 	t.Helper()
+	return signClaims(t, alg, kid, key, `{"sub":"s"}`)
+}
+
+func signClaims(t testing.TB, alg, kid string, key any, payload string) string {
+	t.Helper()
 	opts := &jose.SignerOptions{}
 	if kid != "" {
 		opts = opts.WithHeader("kid", kid)
 	}
 	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.SignatureAlgorithm(alg), Key: key}, opts)
 	require.NoError(t, err)
-	signed, err := signer.Sign([]byte(`{"sub":"s"}`))
+	signed, err := signer.Sign([]byte(payload))
 	require.NoError(t, err)
 	return must(signed.CompactSerialize())
 }
@@ -93,6 +98,14 @@ func requireNotFound(t *testing.T, err error, about ...any) {
 	require.ErrorAs(t, err, &e, about...)
 	require.ErrorIs(t, err, oidckit.ErrInvalidToken, about...)
 	require.NotErrorIs(t, err, oidckit.ErrUnavailable, about...)
+}
+
+func requireKeyReason(t *testing.T, err error, want jwks.KeyReason, about ...any) {
+	t.Helper()
+	var e *jwks.KeyError
+	require.ErrorAs(t, err, &e, about...)
+	require.Equal(t, want, e.Reason, about...)
+	require.NotErrorIs(t, err, oidckit.ErrInvalidToken, about...)
 }
 
 func requireReason(t *testing.T, err error, want jwt.Reason, about ...any) {

@@ -13,7 +13,8 @@ import (
 // src, in one of the allowed algorithms. It returns the payload, which is one
 // JSON object, or nothing and an error: one that answers errors.Is for
 // oidckit.ErrInvalidToken if the token is at fault, for oidckit.ErrUnavailable if
-// the keys cannot be had. It does not look at the claims.
+// the keys cannot be had. It does not look at the claims, but at "iss" to leave out
+// keys that are for another issuer (see [Key.Issuer]).
 func Verify(ctx context.Context, src Source, algorithms []string, raw string) (payload []byte, err error) {
 	t, err := jwt.Parse(raw)
 	if err != nil {
@@ -30,7 +31,7 @@ func Verify(ctx context.Context, src Source, algorithms []string, raw string) (p
 // parsed already. Programs call [Verify].
 func VerifyParsed(ctx context.Context, src Source, algorithms []string, t *jwt.Token) error {
 	if !jwt.Allows(algorithms, t.Algorithm) {
-		return &jwt.Error{Reason: jwt.Algorithm, Detail: "not one of the allowed algorithms"}
+		return errAlgorithm
 	}
 	return verify(ctx, src, t)
 }

@@ -4,10 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
-	"slices"
-	"strconv"
-	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/oidckit/oidckit/internal/fetch"
@@ -18,39 +17,63 @@ import (
 type RemoteConfig struct {
 	// URL is the jwks_uri. Set this or Locate.
 	URL string
-	// Locate finds the jwks_uri, at each fetch: from metadata, for example.
-	Locate func(ctx context.Context) (string, error)
+	// Locate finds the jwks_uri, at each fetch: from metadata, for example. Suspect
+	// says that the address may have moved, so that it is worth asking where it is
+	// now: the fetch before failed, or two in a row did not bring the key that was
+	// wanted.
+	Locate func(ctx context.Context, suspect bool) (string, error)
 
 	// HTTPClient makes the requests; redirects are never followed. Nil means one
-	// of our own, with time limits.
+	// of our own, with time limits. It must not be changed afterwards.
 	HTTPClient *http.Client
 	// Header is added to every request.
 	Header http.Header
 	// InsecureHTTP allows plain http to hosts other than loopback.
 	InsecureHTTP bool
+	// PublicOnly refuses to connect to addresses that are not on the public
+	// Internet, after DNS: for addresses that a stranger had a say in. The
+	// HTTPClient must then leave dialling to us.
+	PublicOnly bool
 
 	// RefreshAfter is how long a set is fresh if the answer does not say so with
-	// Cache-Control; default 10 min. What the answer says counts within a minute
-	// and a day. A set that is no longer fresh serves for another minute while it is
-	// fetched anew in the background; who comes later waits for that fetch.
+	// Cache-Control or Expires; default 10 min. What the answer says counts within a
+	// minute and a day, no-cache and no-store as a minute, all from the start of the
+	// request. At 80 to 90 % of that time the next reader starts a fetch in the
+	// background, while the set serves. It serves for another minute after it was
+	// fresh; who comes later waits for the fetch, unless one has just failed.
 	RefreshAfter time.Duration
-	// MaxStale is how long a set serves beyond that if it cannot be fetched;
+	// MaxStale is how long a set serves after it was fresh if it cannot be fetched;
 	// default 24 h. After that nothing verifies (oidckit.ErrUnavailable).
 	MaxStale time.Duration
 	// Cooldown is the shortest time between two fetches that tokens with unknown
-	// keys or bad signatures can cause; default 10 s.
+	// keys or bad signatures can cause, both together; default 10 s. It counts from
+	// the start of the attempt, whatever came of it. Whoever comes within it is
+	// refused at once. That is all the memory there is of keys that were not found:
+	// nothing is kept for each "kid", so that whoever makes them up fills nothing,
+	// and a key that was missing is found by the first fetch that brings it.
+	// Cooldown is also the pause after a failure, up to a fifth shorter at random;
+	// while there are no keys at all, pauses double from a second up to it. A
+	// Retry-After of the provider lengthens these up to a minute.
 	Cooldown time.Duration
+
+	// Trace has functions to be called when something happens. Nil means none.
+	Trace *Trace
+	// Logger is told once about each member of the set that is left out, with a
+	// warning if it is a private key. Nil is silent.
+	Logger *slog.Logger
 	// Now tells the time; nil means time.Now.
 	Now func() time.Time
 }
 
 // Remote is a [Source] that reads a provider's JWK Set. It fetches when it is
-// first asked, and costs nothing while nobody asks. It is safe for concurrent
-// use.
+// first asked, and costs nothing while nobody asks: no goroutine, no timer. Who
+// reads keys that are fresh takes no lock. It is safe for concurrent use; make one
+// per issuer and share it.
 type Remote struct {
-	cfg   RemoteConfig
-	fetch *fetch.Client
-	set   *refresh.Value[Set]
+	loader  loader
+	set     *refresh.Value[*snapshot]
+	misses  misses
+	refused atomic.Uint64
 }
 
 // NewRemote returns a source for a remote set. It does no I/O; errors are about
@@ -59,11 +82,16 @@ func NewRemote(cfg RemoteConfig) (*Remote, error) {
 	if (cfg.URL == "") == (cfg.Locate == nil) {
 		return nil, errors.New("jwks: set exactly one of RemoteConfig.URL and RemoteConfig.Locate")
 	}
+	client := fetch.Config{
+		HTTPClient: cfg.HTTPClient, Header: cfg.Header, InsecureHTTP: cfg.InsecureHTTP, PublicOnly: cfg.PublicOnly, Now: cfg.Now,
+	}
+	if err := client.Check(); err != nil {
+		return nil, fmt.Errorf("jwks: RemoteConfig.%w", err)
+	}
 	if cfg.URL != "" {
-		if err := fetch.CheckURL(cfg.URL, cfg.InsecureHTTP); err != nil {
+		if err := client.CheckURL(cfg.URL); err != nil {
 			return nil, fmt.Errorf("jwks: RemoteConfig.URL: %w", err)
 		}
-		cfg.Locate = func(context.Context) (string, error) { return cfg.URL, nil }
 	}
 	setDefault(&cfg.RefreshAfter, 10*time.Minute)
 	setDefault(&cfg.MaxStale, 24*time.Hour)
@@ -71,14 +99,20 @@ func NewRemote(cfg RemoteConfig) (*Remote, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	r := &Remote{cfg: cfg, fetch: fetch.New(fetch.Config{
-		HTTPClient: cfg.HTTPClient, Header: cfg.Header, InsecureHTTP: cfg.InsecureHTTP,
-	})}
-	r.set = refresh.New(refresh.Config[Set]{
-		What: "verification keys", Fetch: r.load, Timeout: 2 * fetch.Timeout,
-		Cooldown: cfg.Cooldown, MaxStale: cfg.MaxStale, Now: cfg.Now,
+	return newRemote(cfg, fetch.New(client)), nil
+}
+
+func newRemote(cfg RemoteConfig, client *fetch.Client) *Remote {
+	r := &Remote{loader: loader{
+		url: cfg.URL, locate: cfg.Locate, client: client, refreshAfter: cfg.RefreshAfter,
+		trace: cfg.Trace, now: cfg.Now, teller: teller{logger: cfg.Logger},
+	}}
+	r.loader.suspects = r.misses.many
+	r.set = refresh.New(refresh.Config[*snapshot]{
+		What: "verification keys", Fetch: r.loader.load, Done: r.loader.done, RetryAfter: retryAfter, Timeout: 2 * fetch.Timeout,
+		Cooldown: cfg.Cooldown, MaxStale: cfg.MaxStale, Jitter: true, Now: cfg.Now,
 	})
-	return r, nil
+	return r
 }
 
 func setDefault(d *time.Duration, value time.Duration) {
@@ -87,28 +121,92 @@ func setDefault(d *time.Duration, value time.Duration) {
 	}
 }
 
+func retryAfter(err error) time.Duration {
+	var e *fetch.Error
+	if errors.As(err, &e) {
+		return e.RetryAfter
+	}
+	return 0
+}
+
 // Keys implements [Source]. Keys that cannot be fetched are an error of type
 // *oidckit.UnavailableError.
 func (r *Remote) Keys(ctx context.Context, q Query) ([]Key, error) {
-	before, err := r.set.Get(ctx)
-	if err != nil {
-		return nil, err
+	now := r.loader.now()
+	set, ok := r.set.Peek(now)
+	if !ok {
+		var err error
+		if set, err = r.set.GetAt(ctx, now); err != nil {
+			return nil, err
+		}
+		now = r.loader.now()
 	}
-	old := match(before.Keys, q)
-	if len(old) > 0 && !q.Retry {
-		return old, nil
+	fitting := match(set.keys, q)
+	if !q.Retry {
+		if len(fitting) > 0 {
+			return fitting, nil
+		}
+	} else if q.Tried == nil {
+		q.Tried = fitting
+	} else if left := untried(fitting, q); len(left) > 0 { // somebody else has renewed the set
+		return left, nil
 	}
-	after, err := r.set.Renew(ctx)
-	if errors.Is(err, refresh.ErrTooSoon) {
-		after, err = r.set.Get(ctx) // somebody else may have renewed it since
+	return r.renew(ctx, now, set, q)
+}
+
+// renew looks for keys in a newer set. A fetch that somebody else began may have
+// been answered before the key was published, so it is not the last word.
+func (r *Remote) renew(ctx context.Context, now time.Time, set *snapshot, q Query) ([]Key, error) {
+	found, joined, err := r.renewOnce(ctx, now, set, q)
+	if joined && err == nil && len(found) == 0 {
+		found, _, err = r.renewOnce(ctx, r.loader.now(), set, q)
 	}
-	if err != nil {
-		// The key may be a new one that we could not get to know.
-		return nil, err
+	return found, err
+}
+
+func (r *Remote) renewOnce(ctx context.Context, now time.Time, set *snapshot, q Query) (found []Key, joined bool, err error) {
+	next, joined, err := r.set.RenewAt(ctx, now)
+	switch {
+	case err == nil:
+		found = untried(match(next.keys, q), q)
+		r.misses.note(next.fetch, len(found) > 0)
+		return found, joined, nil
+	case err == refresh.ErrTooSoon: //nolint:errorlint // not what wraps it: that is an outage
+		if newer, ok := r.set.Peek(now); ok { // somebody else may have renewed it since
+			set = newer
+		}
+		if found = untried(match(set.keys, q), q); len(found) == 0 {
+			r.refuse(err)
+		}
+		return found, joined, nil
 	}
-	return slices.DeleteFunc(slices.Clone(match(after.Keys, q)), func(k Key) bool {
-		return slices.ContainsFunc(old, k.equal)
-	}), nil
+	// The key may be a new one that we could not get to know.
+	r.refuse(err)
+	return nil, joined, err
+}
+
+// refuse counts and tells the answers that are given without a fetch.
+func (r *Remote) refuse(err error) {
+	var reason RefusalReason
+	switch {
+	case errors.Is(err, refresh.ErrTooSoon):
+		reason = RefusedCooldown
+	case errors.Is(err, refresh.ErrCrowded):
+		reason = RefusedCrowded
+	default:
+		return
+	}
+	r.refused.Add(1)
+	r.loader.trace.refused(Refusal{Reason: reason})
+}
+
+// Version implements [Versioned].
+func (r *Remote) Version(_ context.Context, now time.Time) (version uint64, ok bool) {
+	set, ok := r.set.Peek(now)
+	if !ok {
+		return 0, false
+	}
+	return set.version, true
 }
 
 // Ready fetches the set if it was not fetched, and reports whether keys can be
@@ -116,30 +214,4 @@ func (r *Remote) Keys(ctx context.Context, q Query) ([]Key, error) {
 func (r *Remote) Ready(ctx context.Context) error {
 	_, err := r.set.Get(ctx)
 	return err
-}
-
-func (r *Remote) load(ctx context.Context) (Set, time.Duration, error) {
-	target, err := r.cfg.Locate(ctx)
-	if err != nil {
-		return Set{}, 0, err
-	}
-	resp, err := r.fetch.Get(ctx, target, "application/json", "application/jwk-set+json")
-	if err != nil {
-		return Set{}, 0, err
-	}
-	set, err := ParseSet(resp.Body)
-	return set, r.freshFor(resp.Header), err
-}
-
-// freshFor reads max-age of Cache-Control (RFC 9111 section 5.2.2.1), within
-// bounds: no answer makes us ask every second, or never again.
-func (r *Remote) freshFor(h http.Header) time.Duration {
-	for directive := range strings.SplitSeq(strings.Join(h.Values("Cache-Control"), ","), ",") {
-		name, value, _ := strings.Cut(strings.TrimSpace(directive), "=")
-		seconds, err := strconv.ParseUint(strings.Trim(value, `"`), 10, 31)
-		if strings.EqualFold(name, "max-age") && err == nil {
-			return min(max(time.Duration(seconds)*time.Second, time.Minute), 24*time.Hour)
-		}
-	}
-	return r.cfg.RefreshAfter
 }

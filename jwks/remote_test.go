@@ -61,7 +61,7 @@ func requireUnavailable(t *testing.T, err error) {
 
 func TestNewRemote(t *testing.T) {
 	t.Parallel()
-	locate := func(context.Context) (string, error) { return "", nil }
+	locate := func(context.Context, bool) (string, error) { return "", nil }
 	for name, cfg := range map[string]jwks.RemoteConfig{
 		"neither": {}, "both": {URL: issuer, Locate: locate}, "http": {URL: "http://op.example/jwks"}, "file": {URL: "file:///etc/passwd"},
 		"user info": {URL: "https://a@op.example"}, "relative": {URL: "/jwks"}, "fragment": {URL: "https://op.example/#a"},
@@ -165,7 +165,7 @@ func TestK07_RefusedTokensFetchNothing(t *testing.T) {
 	})
 }
 
-func TestOutage(t *testing.T) {
+func TestK08_Outage(t *testing.T) {
 	inBubble(t, func(t *testing.T, p *oidctest.Provider, r *jwks.Remote) {
 		down := oidctest.Fault{Status: 503, Body: "MARKER"}
 		p.SetFault(oidctest.JWKS, down)
@@ -203,9 +203,8 @@ func TestOutage(t *testing.T) {
 	})
 }
 
-func TestK13_BadAnswerNeverReplacesAGoodSet(t *testing.T) {
+func TestK11_BadAnswerNeverReplacesAGoodSet(t *testing.T) {
 	for name, fault := range map[string]oidctest.Fault{
-		"empty set":       {Empty: true},
 		"no usable key":   {Body: `{"keys":[{"kty":"oct","k":"AA"}]}`},
 		"HTML":            {Body: "<html>", ContentType: "text/html"},
 		"wrong type":      {Body: `{"keys":[]}`, ContentType: "text/plain"},
@@ -215,7 +214,8 @@ func TestK13_BadAnswerNeverReplacesAGoodSet(t *testing.T) {
 		"no content":      {Status: 204},
 		"not modified":    {Status: 304},
 		"duplicate names": {Body: `{"keys":[],"keys":[]}`},
-		"redirect":        {Status: 302},
+		"K12 redirect":    {Status: 302},
+		"K13 empty set":   {Empty: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, p *oidctest.Provider, r *jwks.Remote) {
@@ -298,7 +298,7 @@ func (s *scripted) publish(keys ...*ecdsa.PrivateKey) {
 	s.body = set(members...)
 }
 
-func TestReplacedKeyUnderTheSameKid(t *testing.T) {
+func TestK09_ReplacedKeyUnderTheSameKidIsPickedUp(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := &scripted{}
@@ -328,33 +328,53 @@ func TestReplacedKeyUnderTheSameKid(t *testing.T) {
 	})
 }
 
-func TestK09_CacheControl(t *testing.T) {
+func TestK09_FreshnessIsWhatTheAnswerSaysWithinBounds(t *testing.T) {
 	t.Parallel()
+	now := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC) // of every bubble
+	date := func(d time.Duration) []string { return []string{now.Add(d).Format(http.TimeFormat)} }
+	control := func(values ...string) http.Header { return http.Header{"Cache-Control": values} }
 	for _, tt := range []struct {
-		header []string
+		header http.Header
 		fresh  time.Duration
 	}{
-		{nil, 10 * time.Minute}, {[]string{""}, 10 * time.Minute}, {[]string{"no-cache"}, 10 * time.Minute}, {[]string{"max-age=x"}, 10 * time.Minute},
-		{[]string{"max-age=-1"}, 10 * time.Minute}, {[]string{"s-maxage=300"}, 10 * time.Minute}, {[]string{"max-age"}, 10 * time.Minute},
-		{[]string{"max-age=99999999999999999999"}, 10 * time.Minute},
-		{[]string{"max-age=300"}, 5 * time.Minute}, {[]string{"public, Max-Age=300 "}, 5 * time.Minute}, {[]string{`max-age="300"`}, 5 * time.Minute}, {[]string{"public", "max-age=300"}, 5 * time.Minute},
-		{[]string{"max-age=0"}, time.Minute}, {[]string{"max-age=59"}, time.Minute}, {[]string{"max-age=61"}, 61 * time.Second},
-		{[]string{"max-age=86400"}, 24 * time.Hour}, {[]string{"max-age=86401"}, 24 * time.Hour}, {[]string{"max-age=2147483647"}, 24 * time.Hour},
+		{nil, 10 * time.Minute}, {control(""), 10 * time.Minute}, {control("public"), 10 * time.Minute}, {control("max-age=x"), 10 * time.Minute},
+		{control("max-age=-1"), 10 * time.Minute}, {control("s-maxage=300"), 10 * time.Minute}, {control("max-age"), 10 * time.Minute},
+		{control("max-age=300"), 5 * time.Minute}, {control("public, Max-Age=300 "), 5 * time.Minute}, {control(`max-age="300"`), 5 * time.Minute},
+		{control("public", "max-age=300"), 5 * time.Minute}, {control("max-age=300, max-age=900"), 5 * time.Minute},
+		{control("max-age=0"), time.Minute}, {control("max-age=59"), time.Minute}, {control("max-age=61"), 61 * time.Second},
+		{control("max-age=86400"), 24 * time.Hour}, {control("max-age=86401"), 24 * time.Hour}, {control("max-age=2147483647"), 24 * time.Hour},
+		{control("max-age=99999999999999999999"), 24 * time.Hour},
+		{control("no-cache"), time.Minute}, {control("No-Store"), time.Minute}, {control("max-age=300, no-store"), time.Minute}, {control("no-cache, max-age=300"), time.Minute},
+		{http.Header{"Cache-Control": {"max-age=300"}, "Age": {"100"}}, 200 * time.Second}, {http.Header{"Cache-Control": {"max-age=300"}, "Age": {"299"}}, time.Minute},
+		{http.Header{"Cache-Control": {"max-age=300"}, "Age": {"9999"}}, time.Minute}, {http.Header{"Cache-Control": {"max-age=300"}, "Age": {"x"}}, 5 * time.Minute},
+		{http.Header{"Cache-Control": {"max-age=172800"}, "Age": {"100000"}}, 72800 * time.Second}, {http.Header{"Age": {"100"}}, 10 * time.Minute},
+		{http.Header{"Expires": date(20 * time.Minute)}, 20 * time.Minute}, {http.Header{"Expires": date(48 * time.Hour)}, 24 * time.Hour},
+		{http.Header{"Expires": date(-time.Hour)}, time.Minute}, {http.Header{"Expires": {"0"}}, time.Minute}, {http.Header{"Expires": {""}}, 10 * time.Minute},
+		{http.Header{"Expires": date(20 * time.Minute), "Date": date(10 * time.Minute)}, 10 * time.Minute},
+		{http.Header{"Expires": date(20 * time.Minute), "Date": {"x"}}, 20 * time.Minute},
+		{http.Header{"Expires": date(20 * time.Minute), "Age": {"300"}}, 15 * time.Minute},
+		{http.Header{"Expires": date(20 * time.Minute), "Cache-Control": {"max-age=300"}}, 5 * time.Minute},
+		{http.Header{"Expires": date(20 * time.Minute), "Cache-Control": {"no-cache"}}, time.Minute},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			s := &scripted{header: http.Header{"Cache-Control": tt.header}}
+			s := &scripted{header: tt.header}
 			s.publish(ec1)
 			r, err := jwks.NewRemote(jwks.RemoteConfig{URL: issuer, HTTPClient: &http.Client{Transport: s}})
 			require.NoError(t, err)
 			require.NoError(t, r.Ready(t.Context()))
-			time.Sleep(tt.fresh - time.Nanosecond)
+			require.Equal(t, tt.fresh, time.Until(r.Status().FreshUntil), "%v", tt.header)
+			// A fetch is due at 80 to 90 % of it, and not made for its own sake.
+			time.Sleep(8*tt.fresh/10 - time.Nanosecond)
 			require.NoError(t, r.Ready(t.Context()))
 			synctest.Wait()
-			require.Equal(t, 1, s.count(), "%q", tt.header)
+			require.Equal(t, 1, s.count(), "%v", tt.header)
+			time.Sleep(tt.fresh / 10)
+			synctest.Wait()
+			require.Equal(t, 1, s.count(), "%v", tt.header)
 			time.Sleep(time.Nanosecond)
 			require.NoError(t, r.Ready(t.Context()))
 			synctest.Wait()
-			require.Equal(t, 2, s.count(), "%q", tt.header)
+			require.Equal(t, 2, s.count(), "%v", tt.header)
 		})
 	}
 }
@@ -366,7 +386,7 @@ func TestRemoteConfigIsObeyed(t *testing.T) {
 	now := time.Unix(1e9, 0)
 	located := errors.New("not yet")
 	r, err := jwks.NewRemote(jwks.RemoteConfig{
-		Locate:       func(context.Context) (string, error) { return "http://op.example/keys?a=b", located },
+		Locate:       func(context.Context, bool) (string, error) { return "http://op.example/keys?a=b", located },
 		HTTPClient:   &http.Client{Transport: s},
 		Header:       http.Header{"X-Extra": {"1"}},
 		InsecureHTTP: true, RefreshAfter: time.Hour, MaxStale: time.Hour, Cooldown: time.Minute,
@@ -407,7 +427,7 @@ func TestD02_LocatedURLIsChecked(t *testing.T) {
 		s := &scripted{}
 		s.publish(ec1)
 		r, err := jwks.NewRemote(jwks.RemoteConfig{
-			Locate: func(context.Context) (string, error) { return target, nil }, HTTPClient: &http.Client{Transport: s},
+			Locate: func(context.Context, bool) (string, error) { return target, nil }, HTTPClient: &http.Client{Transport: s},
 		})
 		require.NoError(t, err)
 		requireUnavailable(t, r.Ready(t.Context()))

@@ -2,13 +2,15 @@ package jwks
 
 import (
 	"context"
-	"fmt"
 	"slices"
+	"time"
 
 	"github.com/oidckit/oidckit/internal/jwt"
+	"github.com/oidckit/oidckit/internal/strictjson"
 )
 
-// A Source gives the keys of one issuer. It must be safe for concurrent use.
+// A Source gives the keys of one issuer. It must be safe for concurrent use. See
+// [Versioned] for what one can do besides.
 type Source interface {
 	// Keys returns keys that fit the query, at most a handful. No fitting key is
 	// a *KeyNotFoundError, or an empty answer; keys that cannot be had at the
@@ -16,7 +18,7 @@ type Source interface {
 	//
 	// A Query with Retry follows one whose keys did not verify the signature: a
 	// provider may have replaced a key under the same "kid". The source then
-	// returns only keys that it did not return before.
+	// returns only keys that are not among those that were tried.
 	//
 	// The answer belongs to the source and must not be changed.
 	Keys(ctx context.Context, q Query) ([]Key, error)
@@ -26,7 +28,31 @@ type Source interface {
 type Query struct {
 	KeyID     string // "kid", may be empty
 	Algorithm string // "alg", on the caller's allow list
-	Retry     bool   // the keys of the first answer did not fit
+	// Issuer is the "iss" whose token it is to be, may be empty. Keys that name an
+	// issuer are for it alone; see [Key.Issuer].
+	Issuer string
+	Retry  bool  // the keys of the first answer did not fit
+	Tried  []Key // with Retry: the keys of the first answer
+}
+
+// Versioned is a [Source] that tells whether what it said still holds: as long as
+// it answers with the same version and ok, a signature that one of its keys has
+// verified need not be verified again. All sources of this package are Versioned. A
+// source that is not works as well; each of its tokens is verified each time.
+type Versioned interface {
+	Source
+
+	// Version returns a number that changes when a key has left the set, was
+	// replaced, or has changed anything of what decides for which tokens it is used.
+	// It stays the same when keys are merely added, or were read again and are equal.
+	// It must never come back to an earlier number.
+	//
+	// ok is false if the keys cannot be told at once: they were never read, are too
+	// old to be used, or must be asked for first. Version does not wait. It starts
+	// what is due in the background, as Keys does, so that a caller who asks for
+	// nothing but the version learns of a withdrawn key as soon as any other. It is
+	// called for each token, and must be fast. now is the caller's time.
+	Version(ctx context.Context, now time.Time) (version uint64, ok bool)
 }
 
 // maxTries is how many keys are tried for a token.
@@ -37,12 +63,12 @@ const maxTries = 8
 // one, if that is the only key that fits.
 func match(keys []Key, q Query) []Key {
 	found := choose(keys, func(k *Key) bool {
-		return (q.KeyID == "" || k.id == q.KeyID) && k.fits(q.Algorithm)
+		return (q.KeyID == "" || k.id == q.KeyID) && k.fits(q.Algorithm, q.Issuer)
 	})
 	if len(found) > 0 || q.KeyID == "" {
 		return found
 	}
-	fitting := choose(keys, func(k *Key) bool { return k.fits(q.Algorithm) })
+	fitting := choose(keys, func(k *Key) bool { return k.fits(q.Algorithm, q.Issuer) })
 	if len(fitting) == 1 && fitting[0].id == "" {
 		return fitting
 	}
@@ -66,6 +92,14 @@ func choose(keys []Key, fits func(*Key) bool) (chosen []Key) {
 	return chosen
 }
 
+// untried returns those of keys that a Retry has not tried yet.
+func untried(keys []Key, q Query) []Key {
+	if len(q.Tried) == 0 {
+		return keys
+	}
+	return slices.DeleteFunc(slices.Clone(keys), func(k Key) bool { return slices.ContainsFunc(q.Tried, k.equal) })
+}
+
 // Static holds keys that never change. The zero Static has none.
 type Static []Key
 
@@ -77,34 +111,12 @@ func (s Static) Keys(_ context.Context, q Query) ([]Key, error) {
 	return match(s, q), nil
 }
 
-// Symmetric returns a source for tokens in HS256, HS384 or HS512 that are keyed
-// by a secret which issuer and reader share (OpenID Connect Core section 10.1). A
-// secret shorter than the hash of one of the algorithms is an error (RFC 7518
-// section 3.2).
-func Symmetric(secret []byte, algorithms ...string) (Source, error) {
-	keys := make(Static, 0, len(algorithms))
-	for _, alg := range algorithms {
-		if !slices.Contains(jwt.Symmetric, alg) {
-			return nil, fmt.Errorf("jwks: %q is no symmetric algorithm, use one of %v", alg, jwt.Symmetric)
-		}
-		if !jwt.Fits(alg, secret) {
-			return nil, fmt.Errorf("jwks: the secret is shorter than the %d bytes that %s needs", jwt.Hash(alg).Size(), alg)
-		}
-		keys = append(keys, Key{algorithm: alg, material: jwt.NewSecret(secret)})
-	}
-	return hidden(func() Static { return keys }), nil
-}
-
-// hidden holds keys behind a function, where no printing reaches them: package fmt
-// asks no method of what stands in an unexported field.
-type hidden func() Static
-
-// Keys implements [Source].
-func (h hidden) Keys(ctx context.Context, q Query) ([]Key, error) { return h().Keys(ctx, q) }
+// Version implements [Versioned]: it never changes.
+func (s Static) Version(context.Context, time.Time) (version uint64, ok bool) { return 1, true }
 
 // verify checks the signature of t with the keys of src.
 func verify(ctx context.Context, src Source, t *jwt.Token) error {
-	q := Query{KeyID: t.KeyID, Algorithm: t.Algorithm}
+	q := queryFor(t)
 	if src == nil {
 		return &KeyNotFoundError{KeyID: q.KeyID, Algorithm: q.Algorithm}
 	}
@@ -112,22 +124,32 @@ func verify(ctx context.Context, src Source, t *jwt.Token) error {
 	if err != nil {
 		return err
 	}
-	tried := try(t, keys)
-	if tried == nil {
-		return nil
+	tried := try(t, q, keys)
+	if tried == nil || len(keys) == 0 { // a source that found nothing has done what it could
+		return tried
 	}
 	// The key may have been replaced; ask once more. A source that has no answer
 	// leaves the first finding: the signature is not that of the key we know.
-	q.Retry = true
+	q.Retry, q.Tried = true, keys
 	if keys, err = src.Keys(ctx, q); err == nil && len(keys) > 0 {
-		return try(t, keys)
+		return try(t, q, keys)
 	}
 	return tried
 }
 
-func try(t *jwt.Token, keys []Key) (err error) {
+// queryFor takes the token's word for its issuer: the signature decides later
+// whether it may say so.
+func queryFor(t *jwt.Token) Query {
+	q := Query{KeyID: t.KeyID, Algorithm: t.Algorithm}
+	if value, ok := t.Claims.Get("iss"); ok {
+		q.Issuer, _ = strictjson.String(value)
+	}
+	return q
+}
+
+func try(t *jwt.Token, q Query, keys []Key) (err error) {
 	for i := range keys[:min(len(keys), maxTries)] {
-		if !keys[i].fits(t.Algorithm) {
+		if !keys[i].fits(q.Algorithm, q.Issuer) {
 			continue
 		}
 		if err = t.Verify(keys[i].material); err == nil {

@@ -3,9 +3,7 @@ package oidc
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/oidckit/oidckit/claims"
@@ -13,11 +11,19 @@ import (
 	"github.com/oidckit/oidckit/jwks"
 )
 
-// AccessTokenConfig is what an API trusts.
+// AccessTokenConfig is what an API trusts: together with its Provider, the whole
+// policy for the tokens of one issuer.
 type AccessTokenConfig struct {
 	// Audience names this API, as access tokens do in "aud"; one of them must be
 	// in the token. Required: a token for another API is not for this one.
 	Audience []string
+	// RequireAllAudiences asks for every one of Audience in the token.
+	RequireAllAudiences bool
+	// AudienceClaim is the claim that is compared with Audience; default "aud". It is
+	// "client_id" or "azp" for providers whose access tokens name no API, such as
+	// Cognito: Audience then lists the clients that are trusted. "aud" may be missing
+	// in such tokens.
+	AudienceClaim string
 
 	// Algorithms are the allowed ones; default RS, PS and ES 256, 384 and 512, and
 	// EdDSA. HS algorithms need a Provider whose Keys are symmetric, and never
@@ -25,8 +31,19 @@ type AccessTokenConfig struct {
 	Algorithms []string
 
 	// Leeway is how far clocks may differ: default 60 s, at most 5 min. It counts
-	// for "exp", "nbf" and "iat".
+	// for "exp", "nbf", "iat" and MaxAge.
 	Leeway time.Duration
+	// MaxAge is how long after "iat" a token is good, however long the provider
+	// lets it live; 0 is no limit of our own. With it, "iat" is required.
+	MaxAge time.Duration
+	// RequiredClaims must be in the token and not null.
+	RequiredClaims []claims.Path
+
+	// DecryptionKeys open encrypted tokens (JWE, RFC 7516). With them, tokens that are
+	// not encrypted are refused.
+	DecryptionKeys []jwks.DecryptionKey
+	// InsecureAllowUnencrypted accepts both, if there are DecryptionKeys.
+	InsecureAllowUnencrypted bool
 
 	// InsecureAllowUntyped accepts tokens whose header has no "typ", or "JWT",
 	// for providers that do not follow RFC 9068 (Keycloak, Entra ID, Okta). The
@@ -34,10 +51,15 @@ type AccessTokenConfig struct {
 	// exp. Tokens that show what else they are (a nonce, at_hash or events claim,
 	// another typ) are refused still; an ID token that shows nothing is not.
 	InsecureAllowUntyped bool
+
+	// Cache keeps tokens that were verified; the zero value keeps none.
+	Cache TokenCacheConfig
 }
 
 // An AccessToken is a verified access token: what an API knows about a request.
-// It does not hold the token itself, which is nobody else's business.
+// It does not hold the token itself, which is nobody else's business. It may be
+// shared, and must not be changed: with a cache, requests with one token get one
+// AccessToken.
 type AccessToken struct {
 	Issuer   string
 	Subject  string // unique within Issuer only
@@ -52,34 +74,36 @@ type AccessToken struct {
 // An AccessTokenVerifier verifies the access tokens of one provider for one API.
 // It is safe for concurrent use.
 type AccessTokenVerifier struct {
-	provider *Provider
-	cfg      AccessTokenConfig
+	trust
+	cfg   AccessTokenConfig
+	cache *tokenCache // nil if there is none
 }
 
 // NewAccessTokenVerifier returns a verifier for JWT access tokens (RFC 9068). It
 // does no I/O; errors are about cfg alone.
 func NewAccessTokenVerifier(p *Provider, cfg AccessTokenConfig) (*AccessTokenVerifier, error) {
-	if p == nil {
-		return nil, errors.New("oidc: NewAccessTokenVerifier needs a provider")
+	t, err := newTrust("AccessTokenConfig", trust{
+		provider: p, algorithms: cfg.Algorithms, leeway: cfg.Leeway, maxAge: cfg.MaxAge, required: cfg.RequiredClaims,
+		decryption: cfg.DecryptionKeys, plain: cfg.InsecureAllowUnencrypted,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := t.checkAlgorithms("AccessTokenConfig.Algorithms"); err != nil {
+		return nil, err
 	}
 	cfg.Audience = slices.Clone(cfg.Audience)
 	if len(cfg.Audience) == 0 || !allIdentifiers(cfg.Audience) {
 		return nil, errors.New("oidc: AccessTokenConfig.Audience must name this API, without empty names")
 	}
-	if cfg.Algorithms = slices.Clone(cfg.Algorithms); len(cfg.Algorithms) == 0 {
-		cfg.Algorithms = slices.Clone(jwt.Asymmetric)
+	if !slices.Contains([]string{"", "aud", "client_id", "azp"}, cfg.AudienceClaim) {
+		return nil, errors.New(`oidc: AccessTokenConfig.AudienceClaim must be "aud", "client_id" or "azp"`)
 	}
-	if err := jwks.CheckAlgorithms(cfg.Algorithms); err != nil {
-		return nil, fmt.Errorf("oidc: AccessTokenConfig.Algorithms: %w", err)
-	}
-	if p.remote && slices.Contains(jwt.Symmetric, cfg.Algorithms[0]) {
-		return nil, errors.New("oidc: AccessTokenConfig.Algorithms: HS algorithms need a provider with Config.Keys of jwks.Symmetric")
-	}
-	var err error
-	if cfg.Leeway, err = leewayOf(cfg.Leeway); err != nil {
+	v := &AccessTokenVerifier{trust: t, cfg: cfg}
+	if v.cache, err = newTokenCache(cfg.Cache, t.keys); err != nil {
 		return nil, err
 	}
-	return &AccessTokenVerifier{provider: p, cfg: cfg}, nil
+	return v, nil
 }
 
 // Verify verifies a JWT access token (RFC 9068 section 4). An error is an
@@ -90,62 +114,111 @@ func (v *AccessTokenVerifier) Verify(ctx context.Context, raw string) (*AccessTo
 	if v == nil || v.provider == nil {
 		return nil, errors.New("oidc: AccessTokenVerifier was not made by NewAccessTokenVerifier")
 	}
-	parsed, err := jwt.Parse(raw)
-	if err != nil {
-		return nil, refused(err)
+	now := v.provider.now()
+	token, r := v.cache.get(ctx, raw, now)
+	if token != nil {
+		return token, nil
 	}
-	defer parsed.Release()
-	// The signature comes last: everything before can only refuse, and a token
-	// that is refused makes nobody fetch keys.
-	token, err := v.judge(parsed)
+	parsed, err := v.open(raw)
 	if err != nil {
 		return nil, err
 	}
-	if err := jwks.VerifyParsed(ctx, v.provider.keys, v.cfg.Algorithms, parsed); err != nil {
-		return nil, refused(err)
+	defer parsed.Release()
+	if token, err = v.verifyParsed(ctx, parsed, now); err != nil {
+		return nil, err
+	}
+	v.cache.put(raw, token, r, v.goodUntil(token))
+	return token, nil
+}
+
+// verifyParsed looks at the signature last but for what only a friend could have
+// written: everything before can only refuse, and a token that is refused makes
+// nobody fetch keys.
+func (v *AccessTokenVerifier) verifyParsed(ctx context.Context, parsed *jwt.Token, now time.Time) (*AccessToken, error) {
+	p := payloadOf(parsed)
+	r, err := v.judge(parsed, p, now)
+	if err != nil {
+		return nil, err
+	}
+	if err := v.checkSignature(ctx, parsed); err != nil {
+		return nil, err
+	}
+	if err := v.checkRequired(p.set); err != nil {
+		return nil, err
+	}
+	token := &AccessToken{
+		Issuer: r.issuer, Subject: r.subject, Audience: r.audience,
+		Expiry: r.expiry, IssuedAt: r.issuedAt, Claims: p.set,
+	}
+	if token.Scopes, err = p.set.Scopes(); err != nil {
+		return nil, &Error{Reason: ReasonClaim, Claim: "scope", Err: err}
+	}
+	if err := v.readClient(token, p); err != nil {
+		return nil, err
 	}
 	return token, nil
 }
 
-func (v *AccessTokenVerifier) judge(parsed *jwt.Token) (*AccessToken, error) {
-	if !jwt.Allows(v.cfg.Algorithms, parsed.Algorithm) {
-		return nil, algorithmRefused(parsed.Algorithm)
+func (v *AccessTokenVerifier) judge(parsed *jwt.Token, p payload, now time.Time) (registered, error) {
+	if err := v.checkAlgorithm(parsed.Algorithm); err != nil {
+		return registered{}, err
 	}
-	set := claims.FromVerified(parsed.Payload, parsed.Claims)
-	if err := v.checkType(parsed.Type, set); err != nil {
-		return nil, err
+	if err := v.checkType(parsed.Type, p); err != nil {
+		return registered{}, err
 	}
-	r, err := readRegistered(set, v.provider.issuer, v.provider.now(), v.cfg.Leeway)
+	r, err := v.readRegistered(p, now, v.audienceClaim() == "aud")
 	if err != nil {
-		return nil, err
+		return r, err
 	}
-	if !slices.ContainsFunc(r.audience, func(a string) bool { return slices.Contains(v.cfg.Audience, a) }) {
-		return nil, &Error{Reason: ReasonAudience, Claim: "aud"}
+	if r.subject, err = identifier(p, "sub", ReasonSubject); err != nil {
+		return r, err
+	}
+	if err := v.checkAudience(p, r.audience); err != nil {
+		return r, err
 	}
 	// A token that is bound to a key is no bearer token: without the proof,
 	// whoever stole it could use it (RFC 9449 section 7.2, RFC 8705 section 3).
-	if _, bound := parsed.Claims.Get("cnf"); bound {
-		return nil, &Error{Reason: ReasonBinding, Claim: "cnf"}
+	if p.has("cnf") {
+		return r, &Error{Reason: ReasonBinding, Claim: "cnf"}
 	}
-	token := &AccessToken{
-		Issuer: r.issuer, Subject: r.subject, Audience: r.audience,
-		Expiry: r.expiry, IssuedAt: r.issuedAt, Claims: set,
+	return r, nil
+}
+
+func (v *AccessTokenVerifier) audienceClaim() string {
+	if v.cfg.AudienceClaim == "" {
+		return "aud"
 	}
-	if token.Scopes, err = set.Scopes(); err != nil {
-		return nil, &Error{Reason: ReasonClaim, Claim: "scope", Err: err}
+	return v.cfg.AudienceClaim
+}
+
+func (v *AccessTokenVerifier) checkAudience(p payload, audience []string) error {
+	claim := v.audienceClaim()
+	if claim != "aud" {
+		client, err := identifier(p, claim, ReasonAudience)
+		if err != nil {
+			return err
+		}
+		audience = []string{client}
 	}
-	if err := v.readClient(token); err != nil {
-		return nil, err
+	in := func(a string) bool { return slices.Contains(audience, a) }
+	if v.cfg.RequireAllAudiences {
+		if slices.ContainsFunc(v.cfg.Audience, func(a string) bool { return !in(a) }) {
+			return &Error{Reason: ReasonAudience, Claim: claim}
+		}
+		return nil
 	}
-	return token, nil
+	if !slices.ContainsFunc(v.cfg.Audience, in) {
+		return &Error{Reason: ReasonAudience, Claim: claim}
+	}
+	return nil
 }
 
 // notAccessTokens are claims that only other kinds of token have: ID tokens,
 // logout tokens and security events.
 var notAccessTokens = []string{"nonce", "at_hash", "c_hash", "s_hash", "events"}
 
-func (v *AccessTokenVerifier) checkType(typ string, set claims.Set) error {
-	switch strings.TrimPrefix(strings.ToLower(typ), "application/") {
+func (v *AccessTokenVerifier) checkType(typ string, p payload) error {
+	switch mediaType(typ) {
 	case "at+jwt":
 		return nil
 	case "", "jwt":
@@ -156,23 +229,11 @@ func (v *AccessTokenVerifier) checkType(typ string, set claims.Set) error {
 		return &Error{Reason: ReasonType, Claim: "typ"}
 	}
 	for _, name := range notAccessTokens {
-		if set.Has(claims.P(name)) {
+		if p.present(name) {
 			return &Error{Reason: ReasonType, Claim: name, Err: errOtherKind}
 		}
 	}
-	return checkKind(set, "bearer", "access")
-}
-
-// checkKind compares the claims by which some providers tell their kinds of token
-// apart: Keycloak's typ (Bearer, ID, Refresh) and Cognito's token_use (access, id).
-func checkKind(set claims.Set, kinds ...string) error {
-	for _, name := range []string{"typ", "token_use"} {
-		kind, err := set.String(claims.P(name))
-		if !missing(err) && !slices.Contains(kinds, strings.ToLower(kind)) {
-			return &Error{Reason: ReasonType, Claim: name}
-		}
-	}
-	return nil
+	return checkKind(p, "bearer", "access")
 }
 
 // errOtherKind helps with Keycloak, which has a mapper that puts the nonce into
@@ -183,14 +244,14 @@ var errUntyped = errors.New("not marked as an access token (at+jwt, RFC 9068); i
 
 // readClient reads who the token was issued to, and in strict mode the rest of
 // what RFC 9068 section 2.2 requires.
-func (v *AccessTokenVerifier) readClient(token *AccessToken) (err error) {
+func (v *AccessTokenVerifier) readClient(token *AccessToken, p payload) (err error) {
 	name := "client_id"
-	if !token.Claims.Has(claims.P(name)) && v.cfg.InsecureAllowUntyped {
-		if name = "azp"; !token.Claims.Has(claims.P(name)) {
+	if v.cfg.InsecureAllowUntyped && !p.present(name) {
+		if name = "azp"; !p.present(name) {
 			return nil
 		}
 	}
-	if token.ClientID, err = identifier(token.Claims, name, ReasonClaim); err != nil {
+	if token.ClientID, err = identifier(p, name, ReasonClaim); err != nil {
 		return err
 	}
 	if v.cfg.InsecureAllowUntyped {
@@ -199,6 +260,6 @@ func (v *AccessTokenVerifier) readClient(token *AccessToken) (err error) {
 	if token.IssuedAt.IsZero() {
 		return &Error{Reason: ReasonClaim, Claim: "iat"}
 	}
-	_, err = identifier(token.Claims, "jti", ReasonClaim)
+	_, err = identifier(p, "jti", ReasonClaim)
 	return err
 }

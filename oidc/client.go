@@ -42,6 +42,9 @@ type ClientConfig struct {
 	// TrustedAudiences may stand beside ClientID in "aud" of an ID token; any other
 	// makes it refused.
 	TrustedAudiences []string
+	// DecryptionKeys open encrypted ID tokens (OpenID Connect Core section 10.2). With
+	// them, ID tokens that are not encrypted are refused.
+	DecryptionKeys []jwks.DecryptionKey
 	// Leeway is how far clocks may differ: default 60 s, at most 5 min.
 	Leeway time.Duration
 }
@@ -52,7 +55,7 @@ type Client struct {
 	provider *Provider
 	cfg      ClientConfig // without the secret
 	auth     authenticator
-	keys     jwks.Source // of ID tokens
+	idTokens *IDTokenVerifier
 	used     usedFlows
 }
 
@@ -71,13 +74,8 @@ func NewClient(p *Provider, cfg ClientConfig) (*Client, error) {
 	if err := checkParameters(cfg.AdditionalParameters); err != nil {
 		return nil, err
 	}
-	leeway, err := leewayOf(cfg.Leeway)
-	if err != nil {
-		return nil, err
-	}
 	c := &Client{provider: p, cfg: cfg.clone()}
-	c.cfg.Leeway = leeway
-	if err := c.setKeys(cfg.ClientSecret); err != nil {
+	if err := c.setVerifier(cfg.ClientSecret); err != nil {
 		return nil, err
 	}
 	c.auth = newAuthenticator(cfg)
@@ -95,12 +93,7 @@ func (cfg ClientConfig) clone() ClientConfig {
 		cfg.Scopes = slices.Insert(cfg.Scopes, 0, "openid")
 	}
 	cfg.Resources = slices.Clone(cfg.Resources)
-	cfg.TrustedAudiences = slices.Clone(cfg.TrustedAudiences)
 	cfg.AdditionalParameters = cloneValues(cfg.AdditionalParameters)
-	cfg.IDTokenAlgorithms = slices.Clone(cfg.IDTokenAlgorithms)
-	if len(cfg.IDTokenAlgorithms) == 0 {
-		cfg.IDTokenAlgorithms = slices.Clone(jwt.Asymmetric)
-	}
 	return cfg
 }
 
@@ -112,22 +105,27 @@ func cloneValues(v url.Values) url.Values {
 	return c
 }
 
-// setKeys chooses between the provider's public keys and the client secret. The
-// allow list never holds both, so that no public key is taken for a secret.
-func (c *Client) setKeys(secret clientauth.Secret) error {
-	algorithms := c.cfg.IDTokenAlgorithms
+// setVerifier makes the verifier of ID tokens. Its keys are the provider's public ones
+// or the client secret: the allow list never holds algorithms of both, so that no
+// public key is taken for a secret.
+func (c *Client) setVerifier(secret clientauth.Secret) (err error) {
+	c.idTokens, err = newIDTokenVerifier("ClientConfig", c.provider, IDTokenConfig{
+		ClientID: c.cfg.ClientID, TrustedAudiences: c.cfg.TrustedAudiences, Algorithms: c.cfg.IDTokenAlgorithms,
+		Leeway: c.cfg.Leeway, DecryptionKeys: c.cfg.DecryptionKeys,
+	})
+	if err != nil {
+		return err
+	}
+	algorithms := c.idTokens.algorithms
 	if err := jwks.CheckAlgorithms(algorithms); err != nil {
 		return fmt.Errorf("oidc: ClientConfig.IDTokenAlgorithms: %w", err)
 	}
 	if !slices.Contains(jwt.Symmetric, algorithms[0]) {
-		c.keys = c.provider.keys
 		return nil
 	}
-	source, err := jwks.Symmetric([]byte(secret), algorithms...)
-	if err != nil {
+	if c.idTokens.keys, err = jwks.Symmetric([]byte(secret), algorithms...); err != nil {
 		return fmt.Errorf("oidc: ClientConfig.ClientSecret: %w", err)
 	}
-	c.keys = source
 	return nil
 }
 

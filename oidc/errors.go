@@ -24,6 +24,8 @@ const (
 	ReasonSubject         Reason = "subject"          // "sub" is missing, unusable or not the expected one
 	ReasonExpired         Reason = "expired"          // "exp" has passed
 	ReasonNotYetValid     Reason = "not yet valid"    // "nbf" or "iat" is in the future
+	ReasonTooOld          Reason = "too old"          // "iat" is longer ago than MaxAge
+	ReasonEncryption      Reason = "encryption"       // encrypted and cannot be opened, or not encrypted and should be
 	ReasonClaim           Reason = "claim"            // another required claim is missing or unusable
 	ReasonBinding         Reason = "binding"          // bound to a key ("cnf") whose proof is not there
 	ReasonNonce           Reason = "nonce"            // "nonce" is not the one of the login
@@ -80,6 +82,8 @@ func reasonOf(r jwt.Reason) Reason {
 		return ReasonSignature
 	case jwt.KeyMisfit:
 		return ReasonKey
+	case jwt.Encrypted, jwt.Decryption:
+		return ReasonEncryption
 	}
 	return ReasonMalformed
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
+	"reflect"
 	"time"
 
 	"github.com/oidckit/oidckit/discovery"
@@ -18,6 +20,27 @@ type Config struct {
 	// unless Metadata are given.
 	Issuer string
 
+	// IssuerAliases are other values that "iss" of tokens may have, for a provider that
+	// is known by several names but has one set of keys (Google's tokens say
+	// "accounts.google.com" or the same with "https://").
+	IssuerAliases []string
+	// Tenants are whom to trust if Issuer has the placeholder {tenantid}, as the
+	// metadata of Entra ID for many tenants have it. "iss" of a token must then be what
+	// the placeholder makes of TenantClaim of the same token, a member of Tenants.
+	// DiscoveryURL must say where the metadata are.
+	Tenants []string
+	// TenantClaim names the tenant in tokens; default "tid".
+	TenantClaim string
+	// InsecureAnyTenant trusts every tenant, also those that anybody can open for
+	// himself: the program has to look at the tenant of each token.
+	InsecureAnyTenant bool
+
+	// DiscoveryURL is where the metadata are, if not where the specifications put them
+	// for Issuer; Rewrite maps the origins of endpoints that this process calls to
+	// others; Override replaces single members of the metadata. See [discovery.Config].
+	DiscoveryURL string
+	Rewrite      map[string]string
+	Override     discovery.Metadata
 	// Metadata, if not nil, are used in place of discovery: nothing is fetched.
 	Metadata *discovery.Metadata
 	// Keys, if not nil, are used in place of the provider's jwks_uri.
@@ -32,7 +55,16 @@ type Config struct {
 	Header http.Header
 	// InsecureHTTP allows plain http to hosts other than loopback.
 	InsecureHTTP bool
+	// PublicOnly refuses to connect to addresses that are not on the public Internet,
+	// looked at after DNS: for issuers that others than the operator choose. Providers
+	// in a network of one's own need it off.
+	PublicOnly bool
 
+	// Logger is told what no caller gets as an error: metadata and keys that cannot be
+	// renewed while the last good ones serve, keys that are left out. Nil is silent.
+	Logger *slog.Logger
+	// Trace has functions to be called when keys are fetched and refused.
+	Trace *jwks.Trace
 	// Now tells the time; nil means time.Now.
 	Now func() time.Time
 }
@@ -41,6 +73,7 @@ type Config struct {
 // safe for concurrent use; make one per issuer and share it.
 type Provider struct {
 	issuer   string
+	issuers  issuerPolicy
 	metadata discovery.Source
 	keys     jwks.Source
 	remote   bool // keys are the provider's public ones
@@ -51,51 +84,59 @@ type Provider struct {
 // NewProvider returns the provider of cfg. It does no I/O: metadata and keys are
 // fetched when they are first needed. Errors are about cfg alone.
 func NewProvider(cfg Config) (*Provider, error) {
-	p := &Provider{issuer: cfg.Issuer, keys: cfg.Keys, now: cfg.Now}
+	p := &Provider{keys: cfg.Keys, now: cfg.Now}
 	if p.now == nil {
 		p.now = time.Now
 	}
-	p.fetch = fetch.New(fetch.Config{HTTPClient: cfg.HTTPClient, Header: cfg.Header, InsecureHTTP: cfg.InsecureHTTP})
-	if err := p.setMetadata(cfg); err != nil {
+	transport := fetch.Config{
+		HTTPClient: cfg.HTTPClient, Header: cfg.Header, InsecureHTTP: cfg.InsecureHTTP, PublicOnly: cfg.PublicOnly, Now: p.now,
+	}
+	if err := transport.Check(); err != nil {
+		return nil, fmt.Errorf("oidc: Config.%w", err)
+	}
+	p.fetch = fetch.New(transport)
+	if cfg.Issuer == "" && cfg.Metadata != nil {
+		cfg.Issuer = cfg.Metadata.Issuer
+	}
+	var err error
+	p.issuer = cfg.Issuer
+	if p.metadata, err = newMetadata(cfg); err != nil {
 		return nil, err
 	}
-	if p.keys != nil {
-		return p, nil
+	if p.issuers, err = newIssuerPolicy(cfg); err != nil {
+		return nil, err
 	}
-	keys, err := jwks.NewRemote(jwks.RemoteConfig{
-		Locate:     p.jwksURI,
-		HTTPClient: cfg.HTTPClient, Header: cfg.Header, InsecureHTTP: cfg.InsecureHTTP, Now: cfg.Now,
-	})
+	if p.keys == nil {
+		p.remote = true
+		p.keys, err = jwks.NewRemote(jwks.RemoteConfig{
+			Locate: p.locateKeys, HTTPClient: cfg.HTTPClient, Header: cfg.Header, InsecureHTTP: cfg.InsecureHTTP,
+			PublicOnly: cfg.PublicOnly, Trace: cfg.Trace, Logger: cfg.Logger, Now: p.now,
+		})
+	}
 	if err != nil {
 		return nil, err
 	}
-	p.keys, p.remote = keys, true
 	return p, nil
 }
 
-func (p *Provider) setMetadata(cfg Config) (err error) {
-	if cfg.Issuer == "" && cfg.Metadata == nil {
-		return errors.New("oidc: Config.Issuer is required, unless Config.Metadata are given")
-	}
-	if cfg.Metadata == nil {
-		p.metadata, err = discovery.New(discovery.Config{
-			Issuer: cfg.Issuer, HTTPClient: cfg.HTTPClient, Header: cfg.Header,
-			InsecureHTTP: cfg.InsecureHTTP, Now: cfg.Now,
+func newMetadata(cfg Config) (discovery.Source, error) {
+	switch {
+	case cfg.Issuer == "":
+		return nil, errors.New("oidc: Config.Issuer is required, unless Config.Metadata are given")
+	case cfg.Metadata == nil:
+		return discovery.New(discovery.Config{
+			Issuer: cfg.Issuer, DiscoveryURL: cfg.DiscoveryURL, Rewrite: cfg.Rewrite, Override: cfg.Override,
+			HTTPClient: cfg.HTTPClient, Header: cfg.Header, InsecureHTTP: cfg.InsecureHTTP, PublicOnly: cfg.PublicOnly,
+			Logger: cfg.Logger, Now: cfg.Now,
 		})
-		return err
+	case cfg.Issuer != cfg.Metadata.Issuer:
+		return nil, fmt.Errorf("oidc: Config.Metadata: %w", &discovery.IssuerError{Configured: cfg.Issuer, Found: cfg.Metadata.Issuer})
+	case cfg.DiscoveryURL != "" || cfg.Rewrite != nil || !reflect.ValueOf(cfg.Override).IsZero():
+		return nil, errors.New("oidc: Config.DiscoveryURL, Rewrite and Override belong to discovery, which Config.Metadata replace")
+	case cfg.InsecureHTTP:
+		return discovery.InsecureStatic(*cfg.Metadata)
 	}
-	if p.issuer == "" {
-		p.issuer = cfg.Metadata.Issuer
-	}
-	if p.issuer != cfg.Metadata.Issuer {
-		return fmt.Errorf("oidc: Config.Metadata: %w", &discovery.IssuerError{Configured: p.issuer, Found: cfg.Metadata.Issuer})
-	}
-	if cfg.InsecureHTTP {
-		p.metadata, err = discovery.InsecureStatic(*cfg.Metadata)
-		return err
-	}
-	p.metadata, err = discovery.Static(*cfg.Metadata)
-	return err
+	return discovery.Static(*cfg.Metadata)
 }
 
 // Issuer returns the provider's identifier.
@@ -122,9 +163,15 @@ func (p *Provider) Ready(ctx context.Context) error {
 	return nil
 }
 
-// jwksURI finds where the keys are.
-func (p *Provider) jwksURI(ctx context.Context) (string, error) {
-	m, err := p.metadata.Metadata(ctx)
+// locateKeys finds where the keys are. If the place is suspect, because nothing comes
+// from there or not the keys that tokens name, the metadata are read anew first: a
+// provider may have moved its keys.
+func (p *Provider) locateKeys(ctx context.Context, suspect bool) (string, error) {
+	read := p.metadata.Metadata
+	if r, ok := p.metadata.(*discovery.Remote); ok && suspect {
+		read = r.Renew
+	}
+	m, err := read(ctx)
 	if err != nil {
 		return "", err
 	}

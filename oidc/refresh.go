@@ -87,7 +87,7 @@ func (c *Client) refreshedIDToken(ctx context.Context, old *IDToken, answer *tok
 	if answer.IDToken == "" || old == nil {
 		return old, nil
 	}
-	id, err := c.verifyIDToken(ctx, answer.IDToken, func(claims.Set) error { return nil }) // sameLogin compares the nonce
+	id, err := c.idTokens.verify(ctx, answer.IDToken, func(payload) error { return nil }) // sameLogin compares the nonce
 	if err != nil {
 		return nil, err
 	}
@@ -104,6 +104,8 @@ func (c *Client) refreshedIDToken(ctx context.Context, old *IDToken, answer *tok
 // it continues.
 func (t *IDToken) sameLogin(old *IDToken) error {
 	switch {
+	case t.Issuer != old.Issuer:
+		return &Error{Reason: ReasonIssuer, Claim: "iss"}
 	case t.Subject != old.Subject:
 		return &Error{Reason: ReasonSubject, Claim: "sub"}
 	case !slices.Equal(slices.Sorted(slices.Values(t.Audience)), slices.Sorted(slices.Values(old.Audience))):

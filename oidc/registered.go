@@ -7,22 +7,51 @@ import (
 	"time"
 
 	"github.com/oidckit/oidckit/claims"
+	"github.com/oidckit/oidckit/internal/strictjson"
 )
 
-// Limits of Leeway: how far the clocks of provider and reader may differ.
-const (
-	defaultLeeway = time.Minute
-	maxLeeway     = 5 * time.Minute
-)
+// A payload is the claims of a token: as members to read fast, and as the Set that
+// users get.
+type payload struct {
+	members strictjson.Object
+	set     claims.Set
+}
 
-func leewayOf(d time.Duration) (time.Duration, error) {
-	switch {
-	case d == 0:
-		return defaultLeeway, nil
-	case d < 0 || d > maxLeeway:
-		return 0, errors.New("oidc: Leeway of ClientConfig or AccessTokenConfig must be between 0 and 5 min")
+func (p payload) has(name string) bool {
+	_, ok := p.members.Get(name)
+	return ok
+}
+
+// present reports whether a claim is there and not null.
+func (p payload) present(name string) bool {
+	value, ok := p.members.Get(name)
+	return ok && value != "null"
+}
+
+// text reads a string. Its errors are those of the Set.
+func (p payload) text(name string) (string, error) {
+	if value, ok := p.members.Get(name); ok {
+		if s, ok := strictjson.String(value); ok {
+			return s, nil
+		}
 	}
-	return d, nil
+	return p.set.String(claims.P(name))
+}
+
+// time reads a NumericDate. Whole seconds, as nearly all are, are read here.
+func (p payload) time(name string) (time.Time, error) {
+	value, ok := p.members.Get(name)
+	if !ok || len(value) > 11 {
+		return p.set.Time(claims.P(name))
+	}
+	var seconds int64
+	for i := range len(value) {
+		if value[i] < '0' || value[i] > '9' {
+			return p.set.Time(claims.P(name))
+		}
+		seconds = 10*seconds + int64(value[i]-'0')
+	}
+	return time.Unix(seconds, 0), nil
 }
 
 // registered are the claims that every token is judged by (RFC 7519 section
@@ -36,63 +65,52 @@ type registered struct {
 }
 
 // readRegistered reads them and judges those that mean the same in all tokens:
-// issuer, subject and time. It runs before a key is looked for, so that a token
-// that is not for us costs the provider nothing.
-func readRegistered(set claims.Set, issuer string, now time.Time, leeway time.Duration) (registered, error) {
+// issuer and time. It runs before a key is looked for, so that a token that is not
+// for us costs the provider nothing. Only some tokens may come without "aud".
+func (t *trust) readRegistered(p payload, now time.Time, needsAudience bool) (registered, error) {
 	var r registered
 	var err error
-	if r.issuer, err = identifier(set, "iss", ReasonIssuer); err != nil {
+	if r.issuer, err = t.provider.issuerOf(p); err != nil {
 		return r, err
 	}
-	if r.issuer != issuer {
-		return r, &Error{Reason: ReasonIssuer, Claim: "iss", Err: slashHint(r.issuer, issuer)}
-	}
-	if r.subject, err = identifier(set, "sub", ReasonSubject); err != nil {
-		return r, err
-	}
-	if r.audience, err = audience(set); err != nil {
-		return r, err
+	if needsAudience || p.has("aud") {
+		if r.audience, err = audience(p); err != nil {
+			return r, err
+		}
 	}
 	// Not in one line: whether r is read before the call that fills it in is left
 	// open by the language.
-	err = r.readTimes(set, now, leeway)
+	err = t.readTimes(&r, p, now)
 	return r, err
 }
 
-// slashHint tells the one mistake of configuration that nobody sees.
-func slashHint(got, configured string) error {
-	if strings.TrimSuffix(got, "/") == strings.TrimSuffix(configured, "/") {
-		return errors.New("it differs from Config.Issuer in the final slash only")
-	}
-	return nil
-}
-
-func (r *registered) readTimes(set claims.Set, now time.Time, leeway time.Duration) (err error) {
-	if r.expiry, err = set.Time(claims.P("exp")); err != nil {
+func (t *trust) readTimes(r *registered, p payload, now time.Time) (err error) {
+	if r.expiry, err = p.time("exp"); err != nil {
 		return &Error{Reason: ReasonClaim, Claim: "exp", Err: err}
 	}
 	// RFC 7519 section 4.1.4: "on or after which the JWT MUST NOT be accepted".
-	if !now.Before(r.expiry.Add(leeway)) {
+	if !now.Before(r.expiry.Add(t.leeway)) {
 		return &Error{Reason: ReasonExpired, Claim: "exp"}
 	}
-	if _, err = notInFuture(set, "nbf", now.Add(leeway)); err != nil {
+	if _, err = notInFuture(p, "nbf", now.Add(t.leeway)); err != nil {
 		return err
 	}
-	if r.issuedAt, err = notInFuture(set, "iat", now.Add(leeway)); err != nil {
+	if r.issuedAt, err = notInFuture(p, "iat", now.Add(t.leeway)); err != nil {
 		return err
 	}
 	if !r.issuedAt.IsZero() && !r.expiry.After(r.issuedAt) {
 		return &Error{Reason: ReasonClaim, Claim: "exp", Err: errors.New("not after iat")}
 	}
-	return nil
+	return t.checkAge(r.issuedAt, now)
 }
 
 // notInFuture reads a time that may be missing and must not be after now.
-func notInFuture(set claims.Set, name string, now time.Time) (time.Time, error) {
-	t, err := set.Time(claims.P(name))
-	switch {
-	case missing(err):
+func notInFuture(p payload, name string, now time.Time) (time.Time, error) {
+	if !p.has(name) {
 		return time.Time{}, nil
+	}
+	t, err := p.time(name)
+	switch {
 	case err != nil:
 		return time.Time{}, &Error{Reason: ReasonClaim, Claim: name, Err: err}
 	case t.After(now):
@@ -101,49 +119,69 @@ func notInFuture(set claims.Set, name string, now time.Time) (time.Time, error) 
 	return t, nil
 }
 
-// missing reports whether a claim is not there. One that is null is there, and
-// is no time and no text.
-func missing(err error) bool {
-	var e *claims.Error
-	return errors.As(err, &e) && e.Reason == claims.Missing
-}
-
 // longest identifier. OpenID Connect Core section 2 gives sub 255 characters;
 // issuers and audiences are URLs.
 const maxIdentifier = 1024
 
 // identifier reads a text that names somebody. Control characters have no place
 // in one: what shows alike would not be equal.
-func identifier(set claims.Set, name string, reason Reason) (string, error) {
-	s, err := set.String(claims.P(name))
+func identifier(p payload, name string, reason Reason) (string, error) {
+	s, err := p.text(name)
 	if err != nil {
 		return "", &Error{Reason: reason, Claim: name, Err: err}
 	}
 	if !isIdentifier(s) {
-		return "", &Error{Reason: reason, Claim: name, Err: errors.New("empty, too long or with control characters")}
+		return "", &Error{Reason: reason, Claim: name, Err: errNoIdentifier}
 	}
 	return s, nil
 }
 
+var errNoIdentifier = errors.New("empty, too long or with control characters")
+
 func isIdentifier(s string) bool {
-	return s != "" && len(s) <= maxIdentifier && !strings.ContainsFunc(s, func(r rune) bool {
-		return r < 0x20 || r == 0x7f
-	})
+	if s == "" || len(s) > maxIdentifier {
+		return false
+	}
+	for i := range len(s) {
+		if s[i] < 0x20 || s[i] == 0x7f {
+			return false
+		}
+	}
+	return true
 }
 
 const maxAudiences = 32
 
-func audience(set claims.Set) ([]string, error) {
-	aud, err := set.Strings(claims.P("aud"))
-	if err != nil {
-		return nil, &Error{Reason: ReasonAudience, Claim: "aud", Err: err}
+// audience reads "aud", a string or a list of them (RFC 7519 section 4.1.3).
+func audience(p payload) ([]string, error) {
+	value, _ := p.members.Get("aud")
+	if s, ok := strictjson.String(value); ok && isIdentifier(s) {
+		return []string{s}, nil
 	}
-	if len(aud) == 0 || len(aud) > maxAudiences || !allIdentifiers(aud) {
-		return nil, &Error{Reason: ReasonAudience, Claim: "aud", Err: errors.New("empty, too long or too many")}
+	// No more room than there are quotes for; a list may still be refused.
+	aud := make([]string, 0, min(strings.Count(value, `"`)/2, maxAudiences))
+	for e := range strictjson.Elements(value) {
+		s, ok := strictjson.String(e)
+		if !ok || !isIdentifier(s) || len(aud) == maxAudiences {
+			return nil, &Error{Reason: ReasonAudience, Claim: "aud", Err: errNoAudience}
+		}
+		aud = append(aud, s)
+	}
+	if len(aud) == 0 {
+		return nil, &Error{Reason: ReasonAudience, Claim: "aud", Err: errNoAudience}
 	}
 	return aud, nil
 }
 
+var errNoAudience = errors.New("missing, or not one to 32 names, or one of them is empty, too long or has control characters")
+
 func allIdentifiers(list []string) bool {
 	return !slices.ContainsFunc(list, func(s string) bool { return !isIdentifier(s) })
+}
+
+// missing reports whether a claim is not there. One that is null is there, and
+// is no time and no text.
+func missing(err error) bool {
+	var e *claims.Error
+	return errors.As(err, &e) && e.Reason == claims.Missing
 }

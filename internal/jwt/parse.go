@@ -21,6 +21,7 @@ type Token struct {
 	Payload string            // decoded; the bytes that are signed
 	Claims  strictjson.Object // of the payload, if [Parse] made the token
 
+	raw    string
 	head   string // the header as it is encoded
 	signed []byte // header and payload as they are encoded
 	sig    []byte // decoded
@@ -68,7 +69,11 @@ func ParseSigned(raw string) (*Token, error) {
 	return t, nil
 }
 
+// Compact returns the token as it was given to [Parse].
+func (t *Token) Compact() string { return t.raw }
+
 func (t *Token) read(raw, head, body, sig string) (err error) {
+	t.raw = raw
 	if err := t.readHeader(head); err != nil {
 		return err
 	}

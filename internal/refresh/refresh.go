@@ -2,12 +2,9 @@ package refresh
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/oidckit/oidckit"
 )
 
 // A Config says where a value comes from and how long it lives. All durations
@@ -17,6 +14,12 @@ type Config[T any] struct {
 	What string
 	// Fetch gets the value anew and says how long it is fresh.
 	Fetch func(ctx context.Context) (value T, freshFor time.Duration, err error)
+	// Done, if not nil, is told what Fetch returned, outside of all locks and after
+	// it has taken effect. Nobody waits for it.
+	Done func(value T, err error)
+	// RetryAfter, if not nil, reads from an error of Fetch for how long the source
+	// wants to be left alone. It is, up to a minute.
+	RetryAfter func(err error) time.Duration
 	// Timeout ends a Fetch.
 	Timeout time.Duration
 	// Cooldown is the distance between two calls of Renew that fetch, and between
@@ -26,7 +29,11 @@ type Config[T any] struct {
 	Cooldown time.Duration
 	// MaxStale is how long a copy serves after it stopped being fresh.
 	MaxStale time.Duration
-	Now      func() time.Time
+	// Jitter spreads what a thousand programs would else do in the same second: a
+	// copy is due at 80 to 90 % of its freshness, and pauses after failures are up
+	// to a fifth shorter.
+	Jitter bool
+	Now    func() time.Time
 }
 
 // A Value is a remote value and its last good copy. It is safe for concurrent
@@ -40,41 +47,46 @@ type Value[T any] struct {
 	attempt  time.Time // start of the last fetch
 	renewal  time.Time // start of the last fetch that Renew asked for
 	failures int       // since the last success
+	pause    time.Duration
 	lastErr  error
 }
 
+// held is what readers see of a copy. It is replaced, never changed.
 type held[T any] struct {
 	value      T
+	fetched    time.Time // start of the fetch
 	freshUntil time.Time
+	due        time.Time // when a fetch is to replace it
+	// quietUntil: before this it serves, and nothing is to be done about it.
+	quietUntil time.Time
 }
-
-type flight struct {
-	done chan struct{}
-	err  error
-}
-
-// ErrTooSoon is the answer of Renew while its budget is spent.
-var ErrTooSoon = errors.New("refresh: asked again too soon")
 
 // New returns a value that has not been fetched.
 func New[T any](cfg Config[T]) *Value[T] { return &Value[T]{cfg: cfg} }
 
-// Get returns the copy while it serves, and waits for a first one otherwise.
+// Get is [Value.GetAt] now.
+func (v *Value[T]) Get(ctx context.Context) (T, error) { return v.GetAt(ctx, v.cfg.Now()) }
+
+// GetAt returns the copy while it serves, and waits for a first one otherwise.
 // Errors are of type *oidckit.UnavailableError.
-func (v *Value[T]) Get(ctx context.Context) (T, error) {
-	var zero T
-	now := v.cfg.Now()
-	if h := v.current.Load(); h != nil && now.Before(h.freshUntil.Add(v.cfg.MaxStale)) {
-		return v.serve(ctx, h, now)
+func (v *Value[T]) GetAt(ctx context.Context, now time.Time) (T, error) {
+	if value, ok := v.Peek(now); ok {
+		return value, nil
 	}
-	f, wait := v.start(now, v.backoff)
-	if f == nil {
-		return zero, v.unavailable(v.lastError(), wait)
+	return v.await(ctx, now)
+}
+
+// Peek returns the copy if it serves without a wait, and starts a fetch that is
+// due.
+func (v *Value[T]) Peek(now time.Time) (value T, ok bool) {
+	h := v.current.Load()
+	switch {
+	case h == nil:
+		return value, false
+	case now.Before(h.quietUntil):
+		return h.value, true
 	}
-	if err := f.wait(ctx); err != nil {
-		return zero, v.unavailable(err, v.retryAfter())
-	}
-	return v.current.Load().value, nil
+	return v.peekDue(now)
 }
 
 // grace is how long a copy that is no longer fresh serves without a question. One
@@ -82,134 +94,80 @@ func (v *Value[T]) Get(ctx context.Context) (T, error) {
 // hours ago must not open a door once more.
 const grace = time.Minute
 
-// serve gives a copy away, and a newer one if that can be had: at once if the copy
-// has just stopped being fresh or the source is in trouble, else after the fetch. A
-// caller who does not wait gets no copy: hanging up must not be a way to an old key.
-func (v *Value[T]) serve(ctx context.Context, h *held[T], now time.Time) (T, error) {
-	if now.Before(h.freshUntil) {
-		return h.value, nil
-	}
-	trouble := v.inTrouble(now)
-	f, _ := v.start(now, v.backoff)
-	if f == nil || trouble || now.Before(h.freshUntil.Add(grace)) {
-		return h.value, nil
-	}
-	switch err := f.wait(ctx); {
-	case err == nil:
-		return v.current.Load().value, nil
-	case ctx.Err() != nil:
-		var zero T
-		return zero, v.unavailable(err, v.retryAfter())
-	}
-	return h.value, nil
-}
-
-// inTrouble reports whether the source failed not long ago.
-func (v *Value[T]) inTrouble(now time.Time) bool {
+func (v *Value[T]) peekDue(now time.Time) (value T, ok bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return v.failures > 0 && now.Sub(v.attempt) < v.cfg.Cooldown+grace
+	h := v.current.Load()
+	if !now.Before(v.servesUntil(h, v.inTrouble(now))) {
+		return value, false
+	}
+	if v.flight == nil && !now.Before(h.due) && v.backoff(now) <= 0 {
+		v.launch(now)
+	}
+	return h.value, true
 }
 
-// Renew asks for a copy newer than the one Get returned. ErrTooSoon means that
-// the copy was fetched not long ago and stands; other errors, also of an attempt
-// not long ago, are of type *oidckit.UnavailableError.
-func (v *Value[T]) Renew(ctx context.Context) (T, error) {
-	var zero T
-	f, wait := v.start(v.cfg.Now(), v.budget)
-	if f == nil {
-		if err := v.lastError(); err != nil {
-			return zero, v.unavailable(err, wait)
-		}
-		return zero, ErrTooSoon
+// servesUntil is until when a copy serves without a wait: while the source is in
+// trouble to its end, else for the grace.
+func (v *Value[T]) servesUntil(h *held[T], trouble bool) time.Time {
+	if trouble {
+		return h.freshUntil.Add(v.cfg.MaxStale)
 	}
-	if err := f.wait(ctx); err != nil {
-		return zero, v.unavailable(err, v.retryAfter())
-	}
-	return v.current.Load().value, nil
+	return h.freshUntil.Add(min(grace, v.cfg.MaxStale))
 }
 
-// start joins the fetch that is under way or begins one. It returns nil and the
-// time to wait if it is too soon for that.
-func (v *Value[T]) start(now time.Time, tooSoon func(now time.Time) time.Duration) (*flight, time.Duration) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if v.flight != nil {
-		return v.flight, 0
-	}
-	if wait := tooSoon(now); wait > 0 {
-		return nil, wait
-	}
-	f := &flight{done: make(chan struct{})}
-	v.flight, v.attempt = f, now
-	go v.fetch(f)
-	return f, 0
-}
-
-// backoff is how long a source that failed is left alone. The caller holds the
+// inTrouble reports whether the source failed not long ago. The caller holds the
 // lock.
-func (v *Value[T]) backoff(now time.Time) time.Duration {
-	if v.failures == 0 {
-		return 0
-	}
-	distance := v.cfg.Cooldown
-	if v.current.Load() == nil {
-		distance = min(distance, time.Second<<min(v.failures-1, 16))
-	}
-	return distance - now.Sub(v.attempt)
+func (v *Value[T]) inTrouble(now time.Time) bool {
+	return v.failures > 0 && now.Sub(v.attempt) < v.pause+grace
 }
 
-// budget is how long until Renew may fetch again, and spends it if it may now.
-// The caller holds the lock.
-func (v *Value[T]) budget(now time.Time) time.Duration {
-	if wait := v.cfg.Cooldown - now.Sub(v.renewal); !v.renewal.IsZero() && wait > 0 {
-		return wait
+// await is for who gets no copy without a wait: there is none that serves, or it
+// lay unused for so long that the source is asked first. A caller who does not wait
+// gets none: hanging up must not be a way to an old key.
+func (v *Value[T]) await(ctx context.Context, now time.Time) (value T, err error) {
+	f, wait := v.get(now)
+	if f == nil {
+		return value, v.unavailable(v.lastError(), wait)
 	}
-	v.renewal = now
-	return 0
-}
-
-func (v *Value[T]) fetch(f *flight) {
-	ctx, cancel := context.WithTimeout(context.Background(), v.cfg.Timeout)
-	defer cancel()
-	value, freshFor, err := v.cfg.Fetch(ctx)
-
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if err == nil {
-		v.current.Store(&held[T]{value: value, freshUntil: v.cfg.Now().Add(freshFor)})
-		v.failures = 0
-	} else {
-		v.failures++
+	err = f.wait(ctx)
+	h := v.current.Load()
+	switch {
+	case err == nil:
+		return h.value, nil
+	case !f.landed():
+		return value, v.unavailable(err, 0)
+	case h != nil && now.Before(h.freshUntil.Add(v.cfg.MaxStale)):
+		return h.value, nil
 	}
-	v.lastErr, f.err, v.flight = err, err, nil
-	close(f.done)
+	return value, v.unavailable(err, f.retryAfter)
 }
 
-func (f *flight) wait(ctx context.Context) error {
-	select {
-	case <-f.done:
-		return f.err
-	case <-ctx.Done():
-		return ctx.Err()
+// Renew is [Value.RenewAt] now.
+func (v *Value[T]) Renew(ctx context.Context) (T, error) {
+	value, _, err := v.RenewAt(ctx, v.cfg.Now())
+	return value, err
+}
+
+// RenewAt asks for a copy newer than the one Get returned. It may join a fetch that
+// is under way, whose answer may be older than the question. ErrTooSoon itself means
+// that the copy was fetched not long ago and stands. Other errors are of type
+// *oidckit.UnavailableError: the fetch failed; or it failed not long ago, which
+// answers errors.Is for ErrTooSoon; or too many wait for it, ErrCrowded.
+func (v *Value[T]) RenewAt(ctx context.Context, now time.Time) (value T, joined bool, err error) {
+	f, joined, wait, err := v.renew(now)
+	if err != nil {
+		if err != ErrTooSoon { //nolint:errorlint // that one is an answer, not an outage
+			err = v.unavailable(err, wait)
+		}
+		return value, joined, err
 	}
-}
-
-func (v *Value[T]) lastError() error {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	return v.lastErr
-}
-
-func (v *Value[T]) retryAfter() time.Duration {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	return max(0, v.backoff(v.cfg.Now()))
-}
-
-func (v *Value[T]) unavailable(cause error, retryAfter time.Duration) error {
-	if cause == nil {
-		cause = ErrTooSoon
+	defer v.leave(f)
+	if err := f.wait(ctx); err != nil {
+		if !f.landed() {
+			return value, joined, v.unavailable(err, 0)
+		}
+		return value, joined, v.unavailable(err, f.retryAfter)
 	}
-	return &oidckit.UnavailableError{What: v.cfg.What, Err: cause, RetryAfter: retryAfter}
+	return v.current.Load().value, joined, nil
 }

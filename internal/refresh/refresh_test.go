@@ -20,7 +20,8 @@ const (
 	maxStale = time.Hour
 	cooldown = 30 * time.Second
 	timeout  = 5 * time.Second
-	slow     = time.Second // what a fetch takes
+	slow     = time.Second  // what a fetch takes
+	left     = fresh - slow // of the freshness of a copy that has just come: it counts from the start
 )
 
 var errDown = errors.New("down")
@@ -159,7 +160,7 @@ func TestFetchHasATimeLimit(t *testing.T) {
 func TestK09_StaleServesWhileItIsFetchedAnew(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *source, v *refresh.Value[int]) {
 		get(t, v)
-		time.Sleep(fresh - time.Nanosecond)
+		time.Sleep(left - time.Nanosecond)
 		require.Equal(t, 1, get(t, v))
 		synctest.Wait()
 		require.EqualValues(t, 1, s.fetches.Load(), "it is still fresh")
@@ -190,7 +191,7 @@ func TestMaxStale(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *source, v *refresh.Value[int]) {
 		get(t, v)
 		s.down.Store(true)
-		time.Sleep(fresh + maxStale - time.Nanosecond)
+		time.Sleep(left + maxStale - time.Nanosecond)
 		require.Equal(t, 1, get(t, v))
 		settle()
 		require.EqualValues(t, 2, s.fetches.Load())
@@ -215,13 +216,13 @@ func TestMaxStale(t *testing.T) {
 func TestK09_LateCallerWhoDoesNotWaitGetsNothing(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *source, v *refresh.Value[int]) {
 		get(t, v)
-		time.Sleep(fresh + time.Minute)
+		time.Sleep(left + time.Minute)
 		ctx, cancel := context.WithTimeout(t.Context(), slow/2)
 		defer cancel()
 		_, err := v.Get(ctx)
 		requireUnavailable(t, err, context.DeadlineExceeded)
 		settle()
-		time.Sleep(fresh + time.Minute)
+		time.Sleep(left + time.Minute)
 		start := time.Now()
 		require.Equal(t, 3, get(t, v), "who has the time gets the new one, from the end of the minute on")
 		require.Equal(t, slow, time.Since(start))
@@ -232,7 +233,7 @@ func TestMaxStaleEndsOnTheDot(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *source, v *refresh.Value[int]) {
 		get(t, v)
 		s.down.Store(true)
-		time.Sleep(fresh + maxStale)
+		time.Sleep(left + maxStale)
 		_, err := v.Get(t.Context())
 		requireUnavailable(t, err, errDown)
 	})
@@ -268,7 +269,7 @@ func TestOutageIsAskedAboutOncePerCooldown(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *source, v *refresh.Value[int]) {
 		get(t, v)
 		s.down.Store(true)
-		time.Sleep(fresh)
+		time.Sleep(left)
 		for range 100 {
 			require.Equal(t, 1, get(t, v))
 			time.Sleep(cooldown / 10)
@@ -374,7 +375,7 @@ func TestRenewJoins(t *testing.T) {
 		require.EqualValues(t, 2, s.fetches.Load())
 
 		// A fetch that Get began in the background is joined, too, and costs nothing.
-		time.Sleep(fresh)
+		time.Sleep(left)
 		require.Equal(t, 2, get(t, v))
 		value, err := v.Renew(t.Context())
 		require.NoError(t, err)
@@ -402,17 +403,17 @@ func TestRenewEndsWithItsContext(t *testing.T) {
 func TestK09_UnusedCopyIsRenewedFirst(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *source, v *refresh.Value[int]) {
 		require.Equal(t, 1, get(t, v))
-		time.Sleep(fresh + time.Minute - time.Nanosecond)
+		time.Sleep(left + time.Minute - time.Nanosecond)
 		require.Equal(t, 1, get(t, v), "within the grace the old copy serves")
 		settle()
 		require.Equal(t, 2, get(t, v))
 
-		time.Sleep(fresh + 2*time.Minute)
+		time.Sleep(left + 2*time.Minute)
 		require.Equal(t, 3, get(t, v), "who comes late waits")
 
 		// In an outage the first who comes late waits for the failure, nobody after.
 		s.down.Store(true)
-		time.Sleep(fresh + 2*time.Minute)
+		time.Sleep(left + 2*time.Minute)
 		require.Equal(t, 3, get(t, v))
 		start := time.Now()
 		require.Equal(t, 3, get(t, v))
@@ -425,7 +426,7 @@ func TestK09_OldTroubleIsNoTrouble(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *source, v *refresh.Value[int]) {
 		require.Equal(t, 1, get(t, v))
 		s.down.Store(true)
-		time.Sleep(fresh)
+		time.Sleep(left)
 		require.Equal(t, 1, get(t, v))
 		settle()
 		s.down.Store(false)

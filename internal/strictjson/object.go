@@ -46,9 +46,12 @@ func Parse(data []byte) (Object, error) { return parse(string(data)) }
 func ParseString(data string) (Object, error) { return parse(data) }
 
 // Get returns the value of the member with exactly this name.
-func (o Object) Get(name string) (value string, ok bool) {
+func (o *Object) Get(name string) (value string, ok bool) {
 	for i := range o.members {
-		if m := &o.members[i]; o.name(m) == name {
+		m := &o.members[i]
+		// Most names differ in length already.
+		if int(m.nameEnd-m.name) == len(name) && o.text[m.name:m.nameEnd] == name && !m.escaped ||
+			m.escaped && o.name(m) == name {
 			return o.text[m.value:m.valueEnd], true
 		}
 	}
@@ -56,7 +59,7 @@ func (o Object) Get(name string) (value string, ok bool) {
 }
 
 // All yields names and values in the order of the document.
-func (o Object) All() iter.Seq2[string, string] {
+func (o *Object) All() iter.Seq2[string, string] {
 	return func(yield func(string, string) bool) {
 		for i := range o.members {
 			m := &o.members[i]
@@ -69,7 +72,7 @@ func (o Object) All() iter.Seq2[string, string] {
 
 // HasFolded reports whether a member has one of these lower-case names in
 // another case.
-func (o Object) HasFolded(names []string) bool {
+func (o *Object) HasFolded(names []string) bool {
 	return o.odd && slices.ContainsFunc(o.members, func(m member) bool {
 		name := o.name(&m)
 		return !isLower(name) && slices.ContainsFunc(names, func(n string) bool {

@@ -1,0 +1,178 @@
+package oidc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/maypok86/otter/v2"
+	"github.com/oidckit/oidckit/internal/jwt"
+	"github.com/oidckit/oidckit/internal/refresh"
+)
+
+// IssuersConfig lists verifiers, each with the policy of its own issuer.
+type IssuersConfig struct {
+	// Verifiers are those that are known from the start, one for each issuer.
+	Verifiers []*AccessTokenVerifier
+
+	// Resolve finds the verifier of an issuer that is not among them: that of a tenant,
+	// for example. What it is asked for stands in a token that nobody has verified, so
+	// it must look the issuer up in a list of its own and never ask the issuer. No
+	// verifier and no error means that the issuer is not trusted. Answers are kept,
+	// and asked for anew after RefreshAfter. Nil trusts nobody else.
+	Resolve func(ctx context.Context, issuer string) (*AccessTokenVerifier, error)
+	// MaxResolved is how many answers with a verifier are kept; default 10,000.
+	MaxResolved int
+	// RefreshAfter is how long an answer with a verifier counts; default 10 min. One
+	// without counts a tenth of that.
+	RefreshAfter time.Duration
+	// Now tells the time; nil means time.Now.
+	Now func() time.Time
+}
+
+// Issuers verifies the access tokens of several issuers. A token's "iss" chooses the
+// verifier, and does nothing more: the verifier then judges the token as a whole, its
+// issuer included. A token of an unknown issuer causes no request. It is safe for
+// concurrent use.
+type Issuers struct {
+	cfg       IssuersConfig
+	known     map[string]*AccessTokenVerifier
+	templates []*AccessTokenVerifier
+	resolved  *otter.Cache[string, *resolution]
+	unknown   *otter.Cache[string, *resolution] // strangers invent issuers without end: they have a place of their own
+}
+
+type resolution = refresh.Value[*AccessTokenVerifier]
+
+// Bounds of what is remembered of issuers that Resolve does not know.
+const maxUnknown = 1000
+
+// NewIssuers returns a verifier for several issuers. It does no I/O; errors are about
+// cfg alone.
+func NewIssuers(cfg IssuersConfig) (*Issuers, error) {
+	if len(cfg.Verifiers) == 0 && cfg.Resolve == nil {
+		return nil, errors.New("oidc: IssuersConfig needs Verifiers or Resolve")
+	}
+	if cfg.MaxResolved < 0 || cfg.RefreshAfter < 0 {
+		return nil, errors.New("oidc: IssuersConfig: MaxResolved and RefreshAfter must not be negative")
+	}
+	if cfg.MaxResolved == 0 {
+		cfg.MaxResolved = 10_000
+	}
+	if cfg.RefreshAfter == 0 {
+		cfg.RefreshAfter = 10 * time.Minute
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	i := &Issuers{cfg: cfg, known: make(map[string]*AccessTokenVerifier)}
+	for _, v := range cfg.Verifiers {
+		if err := i.add(v); err != nil {
+			return nil, err
+		}
+	}
+	var err, err2 error
+	i.resolved, err = otter.New(&otter.Options[string, *resolution]{MaximumSize: cfg.MaxResolved})
+	i.unknown, err2 = otter.New(&otter.Options[string, *resolution]{MaximumSize: maxUnknown})
+	return i, errors.Join(err, err2)
+}
+
+func (i *Issuers) add(v *AccessTokenVerifier) error {
+	if v == nil || v.provider == nil {
+		return errors.New("oidc: IssuersConfig.Verifiers has one that was not made by NewAccessTokenVerifier")
+	}
+	if v.provider.issuers.isTemplate() {
+		i.templates = append(i.templates, v)
+		return nil
+	}
+	for _, issuer := range v.provider.issuers.exact {
+		if i.known[issuer] != nil {
+			return fmt.Errorf("oidc: IssuersConfig.Verifiers has two for %q", issuer)
+		}
+		i.known[issuer] = v
+	}
+	return nil
+}
+
+// Verify verifies a JWT access token of one of the issuers, as
+// [AccessTokenVerifier.Verify] does. Encrypted tokens do not show their issuer, and are
+// refused. Caches of the verifiers are not used.
+func (i *Issuers) Verify(ctx context.Context, raw string) (*AccessToken, error) {
+	if i == nil || i.known == nil {
+		return nil, errors.New("oidc: Issuers was not made by NewIssuers")
+	}
+	parsed, err := jwt.Parse(raw)
+	if err != nil {
+		return nil, refused(err)
+	}
+	defer parsed.Release()
+	iss, err := identifier(payloadOf(parsed), "iss", ReasonIssuer)
+	if err != nil {
+		return nil, err
+	}
+	v, err := i.find(ctx, iss)
+	switch {
+	case err != nil:
+		return nil, err
+	case v == nil:
+		return nil, &Error{Reason: ReasonIssuer, Claim: "iss", Err: errors.New("no verifier is configured for it")}
+	}
+	if err := v.checkPlain(); err != nil {
+		return nil, err
+	}
+	return v.verifyParsed(ctx, parsed, v.provider.now())
+}
+
+func (i *Issuers) find(ctx context.Context, iss string) (*AccessTokenVerifier, error) {
+	if v := i.known[iss]; v != nil {
+		return v, nil
+	}
+	for _, v := range i.templates {
+		if v.provider.issuers.mayBe(iss) {
+			return v, nil
+		}
+	}
+	if i.cfg.Resolve == nil {
+		return nil, nil //nolint:nilnil // nobody is an answer
+	}
+	return i.resolve(ctx, iss)
+}
+
+// resolve asks for a verifier once, however many tokens of an issuer come at a time.
+func (i *Issuers) resolve(ctx context.Context, iss string) (*AccessTokenVerifier, error) {
+	r, known := i.resolved.GetIfPresent(iss)
+	if !known {
+		r, _ = i.unknown.SetIfAbsent(strings.Clone(iss), i.resolution(iss))
+	}
+	v, err := r.Get(ctx)
+	if err == nil && v != nil && !known {
+		i.resolved.Set(strings.Clone(iss), r)
+		i.unknown.Invalidate(iss)
+	}
+	return v, err
+}
+
+func (i *Issuers) resolution(iss string) *resolution {
+	iss = strings.Clone(iss)
+	return refresh.New(refresh.Config[*AccessTokenVerifier]{
+		What:    "the verifier of an issuer",
+		Timeout: resolveTimeout, Cooldown: time.Minute, MaxStale: time.Hour, Now: i.cfg.Now,
+		Fetch: func(ctx context.Context) (*AccessTokenVerifier, time.Duration, error) {
+			v, err := i.cfg.Resolve(ctx, iss)
+			switch {
+			case err != nil:
+				return nil, 0, err
+			case v == nil:
+				return nil, i.cfg.RefreshAfter / 10, nil
+			case v.provider == nil || !v.provider.issuers.mayBe(iss):
+				return nil, 0, errors.New("IssuersConfig.Resolve gave a verifier of another issuer")
+			}
+			return v, i.cfg.RefreshAfter, nil
+		},
+	})
+}
+
+// resolveTimeout is how long Resolve may take.
+const resolveTimeout = 10 * time.Second
