@@ -2,7 +2,6 @@ package jwe
 
 import (
 	"crypto/ecdh"
-	"encoding/base64"
 	"slices"
 	"strings"
 
@@ -10,10 +9,7 @@ import (
 	"github.com/oidckit/oidckit/internal/strictjson"
 )
 
-const (
-	maxHeaderSize = 2 << 10 // decoded, in bytes
-	maxString     = 256     // of a header parameter, in bytes
-)
+const maxHeaderSize = 2 << 10 // decoded, in bytes
 
 // A token is a compact JWE taken apart.
 type token struct {
@@ -67,12 +63,9 @@ func split(raw string) (parts [5][]byte, err error) {
 	return parts, nil
 }
 
-// decode decodes base64url that is canonical: what is encoded again is the same.
-// The decoder of the standard library would skip line breaks and let bits stand
-// behind the last byte.
 func decode(s string) ([]byte, error) {
-	data, err := base64.RawURLEncoding.DecodeString(s)
-	if err != nil || base64.RawURLEncoding.EncodeToString(data) != s {
+	data, ok := jwt.Decode(s)
+	if !ok {
 		return nil, refuse(jwt.Malformed, "not canonical base64url")
 	}
 	return data, nil
@@ -148,18 +141,12 @@ func (t *token) readStrings(header strictjson.Object) (err error) {
 // headerString returns a parameter that is a string, or nothing if there is no
 // such parameter.
 func headerString(header strictjson.Object, name string) (string, error) {
-	value, ok := header.Get(name)
-	if !ok {
-		return "", nil
+	s, err := jwt.StringParameter(header, name)
+	if _, ok := header.Get(name); ok && s == "" && err == nil {
+		return "", refuse(jwt.Header, name+" is empty")
 	}
-	s, ok := strictjson.String(value)
-	if !ok || s == "" || len(s) > maxString || strings.ContainsFunc(s, isControl) {
-		return "", refuse(jwt.Header, name+" is not a short printable string")
-	}
-	return s, nil
+	return s, err
 }
-
-func isControl(r rune) bool { return r < 0x20 || r == 0x7f }
 
 var curves = map[string]ecdh.Curve{"P-256": ecdh.P256(), "P-384": ecdh.P384(), "P-521": ecdh.P521()}
 

@@ -22,6 +22,10 @@ func sextets(shift int) *[256]uint32 {
 	return &table
 }
 
+// Decode decodes base64url in its one spelling, as [Parse] does: of a JWE's parts, and
+// of the numbers of a JWK (RFC 7515 section 2).
+func Decode(s string) (data []byte, ok bool) { return decode(nil, s) }
+
 // decodedLen is how many bytes n characters stand for.
 func decodedLen(n int) int { return n * 6 / 8 }
 

@@ -58,7 +58,7 @@ func parseHeader(text string) (h Parameters, err error) {
 		name  string
 		field *string
 	}{{"alg", &h.Algorithm}, {"kid", &h.KeyID}, {"typ", &h.Type}} {
-		if *p.field, err = headerString(header, p.name); err != nil {
+		if *p.field, err = StringParameter(header, p.name); err != nil {
 			return h, err
 		}
 	}
@@ -68,7 +68,9 @@ func parseHeader(text string) (h Parameters, err error) {
 	return h, nil
 }
 
-func headerString(header strictjson.Object, name string) (string, error) {
+// StringParameter returns a header parameter that is a short printable string, or
+// nothing if it is not there. Errors are of type *Error.
+func StringParameter(header strictjson.Object, name string) (string, error) {
 	value, ok := header.Get(name)
 	if !ok {
 		return "", nil

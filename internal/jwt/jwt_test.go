@@ -727,3 +727,20 @@ func FuzzParseHasOneSpelling(f *testing.F) {
 		}
 	})
 }
+
+// FuzzDecodeHasOneSpelling: what is decoded is encoded to the same text again, and
+// what the standard library decodes strictly is decoded here.
+func FuzzDecodeHasOneSpelling(f *testing.F) {
+	for _, s := range []string{"", "AA", "AB", "AAA", "AAB", "AAAA", "AAAAA", "-_-_", "+/+/", "AAAA\n", "A\nAAA", "AA==", "AAA ", "\x80AAA", "AAAAAAAAAA"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		got, ok := jwt.Decode(s)
+		want, err := base64.RawURLEncoding.Strict().DecodeString(s)
+		require.Equal(t, err == nil && !strings.ContainsAny(s, "\r\n"), ok)
+		if ok {
+			require.True(t, bytes.Equal(want, got))
+			require.Equal(t, s, base64.RawURLEncoding.EncodeToString(got))
+		}
+	})
+}
