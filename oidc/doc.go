@@ -20,9 +20,22 @@
 //
 // # Tokens
 //
-// ID tokens and access tokens have verifiers and types of their own, and neither
-// is taken for the other: [Client.VerifyIDToken] gives an [*IDToken],
-// [AccessTokenVerifier.Verify] an [*AccessToken]. A refusal is an [*Error] with a
-// [Reason]; keys that cannot be had are an *oidckit.UnavailableError, which is no
-// refusal.
+// ID tokens, access tokens and logout tokens have verifiers and types of their own,
+// and none is taken for another: [IDTokenVerifier] gives an [*IDToken],
+// [AccessTokenVerifier] an [*AccessToken], [LogoutTokenVerifier] a [*LogoutToken].
+// Each verifier holds the whole policy for the tokens of one issuer: whose keys, which
+// algorithms, audience, age, required claims. [Issuers] puts several of them together,
+// and asks a resolver for those of tenants. A refusal is an [*Error] with a [Reason];
+// keys that cannot be had are an *oidckit.UnavailableError, which is no refusal.
+//
+// Encrypted tokens are opened with DecryptionKeys and then judged as any other. An API
+// that sees the same tokens again and again can have them remembered:
+// [TokenCacheConfig].
+//
+// # Outages and strangers
+//
+// Keys and metadata are fetched when they are needed, once for all who wait, and kept
+// beyond an outage (see package jwks for how long). Tokens that are not for us, or that
+// nobody's key could have signed, cause next to no requests, whoever sends them.
+// [Provider.Status] tells how things are.
 package oidc
