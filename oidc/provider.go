@@ -108,8 +108,12 @@ func NewProvider(cfg Config) (*Provider, error) {
 	}
 	if p.keys == nil {
 		p.remote = true
+		locate := p.locateKeys
+		if cfg.Override.JWKSURI != "" { // which needs no metadata, so an API needs none at all
+			locate = nil
+		}
 		p.keys, err = jwks.NewRemote(jwks.RemoteConfig{
-			Locate: p.locateKeys, HTTPClient: cfg.HTTPClient, Header: cfg.Header, InsecureHTTP: cfg.InsecureHTTP,
+			URL: cfg.Override.JWKSURI, Locate: locate, HTTPClient: cfg.HTTPClient, Header: cfg.Header, InsecureHTTP: cfg.InsecureHTTP,
 			PublicOnly: cfg.PublicOnly, Trace: cfg.Trace, Logger: cfg.Logger, Now: p.now,
 		})
 	}
