@@ -132,7 +132,7 @@ func TestVerifyWhatGoJoseSigned(t *testing.T) {
 			require.Equal(t, payload, token.Payload)
 			value, ok := token.Claims.Get("sub")
 			require.True(t, ok)
-			require.Equal(t, `"s"`, string(value))
+			require.Equal(t, `"s"`, value)
 			require.NoError(t, token.Verify(keyFor(alg).public))
 			require.True(t, jwt.Known(alg))
 			require.True(t, jwt.Hash(alg).Available())

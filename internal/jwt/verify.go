@@ -91,11 +91,11 @@ func (t *Token) asn1(length, size int) []byte {
 	body := appendInteger(t.der[3:3], t.sig[:size])
 	body = appendInteger(body, t.sig[size:])
 	const sequence, long = 0x30, 0x80
-	if n := byte(len(body)); n < long {
-		t.der[1], t.der[2] = sequence, n
+	t.der[0], t.der[1], t.der[2] = sequence, long|1, byte(len(body)) //nolint:gosec // G115: two numbers of 66 bytes at most
+	if t.der[2] < long {
+		t.der[1] = sequence
 		return t.der[1 : 3+len(body)]
 	}
-	t.der[0], t.der[1], t.der[2] = sequence, long|1, byte(len(body))
 	return t.der[:3+len(body)]
 }
 
@@ -105,10 +105,9 @@ func appendInteger(der, number []byte) []byte {
 		number = number[1:]
 	}
 	const integer, sign = 0x02, 0x80
-	if number[0] >= sign {
-		der = append(der, integer, byte(len(number)+1), 0)
-	} else {
-		der = append(der, integer, byte(len(number)))
+	length := byte(len(number)) //nolint:gosec // G115: 66 at most
+	if number[0] < sign {
+		return append(append(der, integer, length), number...)
 	}
-	return append(der, number...)
+	return append(append(der, integer, length+1, 0), number...)
 }

@@ -11,7 +11,7 @@ import (
 // and "iſſ" are one. The hash is keyed, so that nobody can write a document whose
 // names collide and are compared one by one.
 
-var key0, key1 = rand.Uint64() | 1, rand.Uint64() | 1
+var key0, key1 = rand.Uint64() | 1, rand.Uint64() | 1 //nolint:gosec // G404: ChaCha8 with a seed of the system
 
 func mix(h, x uint64) uint64 {
 	hi, lo := bits.Mul64(h^x, key1)

@@ -205,10 +205,10 @@ func TestObject(t *testing.T) {
 
 	value, ok := object.Get("a")
 	require.True(t, ok)
-	require.Equal(t, "1", string(value))
+	require.Equal(t, "1", value)
 	value, ok = object.Get("b")
 	require.True(t, ok)
-	require.Equal(t, `{"c":[2]}`, string(value))
+	require.Equal(t, `{"c":[2]}`, value)
 	for _, name := range []string{"A", "c", "", `\u0062`} {
 		value, ok = object.Get(name)
 		require.False(t, ok, name)
