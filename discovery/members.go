@@ -73,17 +73,11 @@ func decodeMembers(v reflect.Value, get func(name string) (value string, ok bool
 // matters: requests are sent to the strings, and to forget what the provider
 // demands would be to weaken it.
 func matters(field reflect.StructField) bool {
-	switch field.Type.Kind() {
-	case reflect.Slice:
-		return false
-	case reflect.Bool:
-		return field.Tag.Get("type") == "strict"
-	default:
-		return true
-	}
+	return field.Type.Kind() != reflect.Bool || field.Tag.Get("type") == "strict"
 }
 
-// decodeMember reports whether value is of the type of v.
+// decodeMember reports whether value is of the type of v. Of a list nothing is
+// asked: it only informs.
 func decodeMember(v reflect.Value, value string) (ok bool) {
 	kind := strictjson.Kind(value)
 	switch v.Kind() {
@@ -98,6 +92,7 @@ func decodeMember(v reflect.Value, value string) (ok bool) {
 		}
 	case reflect.Slice:
 		v.Set(reflect.ValueOf(stringsIn(value)))
+		ok = true
 	case reflect.Pointer:
 		ok = kind == '{' && decodeAliases(v, value)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -18,6 +19,10 @@ type FileConfig struct {
 	// Path is of a file with a JWK Set, or with one JWK, of public keys. Required. It
 	// may be a symbolic link that is moved, as in a volume of Kubernetes.
 	Path string
+	// Logger is told once about each member that is left out, and about the beginning
+	// (a warning) and the end of the time in which the file cannot be used. Nil is
+	// silent.
+	Logger *slog.Logger
 	// Now tells the time; nil means time.Now.
 	Now func() time.Time
 }
@@ -32,6 +37,7 @@ type File struct {
 	current atomic.Pointer[fileState]
 
 	mu       sync.Mutex // who holds it looks after the file
+	teller   teller
 	counters counters
 }
 
@@ -54,11 +60,11 @@ func (cfg FileConfig) Read() (*File, error) {
 	if cfg.Path == "" {
 		return nil, errors.New("jwks: FileConfig.Path is required")
 	}
-	f := &File{path: cfg.Path, now: cfg.Now}
+	f := &File{path: cfg.Path, now: cfg.Now, teller: teller{logger: cfg.Logger}}
 	if f.now == nil {
 		f.now = time.Now
 	}
-	state := f.look(fileState{}, f.now())
+	state := f.look(context.Background(), fileState{}, f.now())
 	if state.err != nil {
 		return nil, state.err
 	}
@@ -71,7 +77,7 @@ const lookAfter = time.Second
 
 // at returns the keys, and looks after the file if it is time. While one caller
 // does, the others go on with what there is.
-func (f *File) at(now time.Time) *fileState {
+func (f *File) at(ctx context.Context, now time.Time) *fileState {
 	state := f.current.Load()
 	if now.Sub(state.looked) < lookAfter || !f.mu.TryLock() {
 		return state
@@ -81,13 +87,13 @@ func (f *File) at(now time.Time) *fileState {
 	if now.Sub(state.looked) < lookAfter {
 		return state
 	}
-	next := f.look(*state, now)
+	next := f.look(ctx, *state, now)
 	f.current.Store(&next)
 	return &next
 }
 
 // look returns the state after a look at the file.
-func (f *File) look(old fileState, now time.Time) fileState {
+func (f *File) look(ctx context.Context, old fileState, now time.Time) fileState {
 	next := old
 	next.looked = now
 	info, err := os.Stat(f.path)
@@ -98,11 +104,12 @@ func (f *File) look(old fileState, now time.Time) fileState {
 	// The clock of the file system moves in steps: what was written in the same step
 	// after we had read would look the same. Its clock is the machine's, not Now.
 	next.info, next.settled = info, err == nil && time.Since(info.ModTime()) > 2*time.Second
-	keys, err := f.read(info, err)
+	keys, err := f.read(ctx, info, err)
 	f.counters.add(FetchInfo{Err: err})
+	f.teller.tellRead(ctx, old.err != nil, err)
 	next.err = err
 	if err == nil {
-		next.set, next.read = (&loader{last: old.set}).changed(keys), now
+		next.set, next.read = replace(old.set, keys), now
 	}
 	return next
 }
@@ -116,14 +123,14 @@ const maxFile = 1 << 20
 
 // read reads the file whose information was asked for. A pipe or a device might
 // never end.
-func (f *File) read(info fs.FileInfo, err error) (Set, error) {
+func (f *File) read(ctx context.Context, info fs.FileInfo, err error) (Set, error) {
 	switch {
 	case err != nil:
 		return Set{}, fmt.Errorf("jwks: %w", err)
 	case !info.Mode().IsRegular():
 		return Set{}, fmt.Errorf("jwks: %s is no regular file", f.path)
 	}
-	file, err := os.Open(f.path) //nolint:gosec // G304: the program's own configuration says which
+	file, err := os.Open(f.path)
 	if err != nil {
 		return Set{}, fmt.Errorf("jwks: %w", err)
 	}
@@ -136,6 +143,7 @@ func (f *File) read(info fs.FileInfo, err error) (Set, error) {
 		return Set{}, fmt.Errorf("jwks: %s is larger than 1 MiB", f.path)
 	}
 	set, err := parseDocument(string(data), parsePublic)
+	f.teller.tell(ctx, string(data), set.Skipped)
 	if err != nil {
 		return Set{}, fmt.Errorf("jwks: %s: %w", f.path, err)
 	}
@@ -143,8 +151,8 @@ func (f *File) read(info fs.FileInfo, err error) (Set, error) {
 }
 
 // Keys implements [Source]. It has an answer always.
-func (f *File) Keys(_ context.Context, q Query) ([]Key, error) {
-	keys := match(f.at(f.now()).set.keys, q)
+func (f *File) Keys(ctx context.Context, q Query) ([]Key, error) {
+	keys := match(f.at(ctx, f.now()).set.keys, q)
 	if q.Retry && q.Tried == nil {
 		return nil, nil // they are those of the first answer
 	}
@@ -152,8 +160,8 @@ func (f *File) Keys(_ context.Context, q Query) ([]Key, error) {
 }
 
 // Version implements [Versioned].
-func (f *File) Version(_ context.Context, now time.Time) (version uint64, ok bool) {
-	return f.at(now).set.version, true
+func (f *File) Version(ctx context.Context, now time.Time) (version uint64, ok bool) {
+	return f.at(ctx, now).set.version, true
 }
 
 // Status says how the file fares. It does not look at it. FreshUntil is when that

@@ -1,8 +1,9 @@
 package jwks_test
 
 import (
-	"errors"
+	"bytes"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -86,7 +87,7 @@ func TestReadFile_SaysWhatIsWrong(t *testing.T) {
 	_, err = newKeyFile(t, set(jwkA)+strings.Repeat(" ", 1<<20)).read()
 	require.Error(t, err)
 	var syntax *strictjson.Error
-	require.False(t, errors.As(err, &syntax), "it is not read to the end")
+	require.NotErrorAs(t, err, &syntax, "it is not read to the end")
 }
 
 func TestFile_IsReadAgainWhenItHasChanged(t *testing.T) {
@@ -230,6 +231,30 @@ func TestFile_Status(t *testing.T) {
 	require.NoError(t, verify(t, src, signA(t)))
 	want.LastSuccess, want.LastAttempt, want.FreshUntil, want.Age = f.now, f.now, f.now.Add(time.Second), 0
 	require.Equal(t, want, src.Status(), "an old file that has not changed is not read")
+}
+
+func TestFile_LoggerIsTold(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	f := newKeyFile(t, set(jwkA, jwk(ec2, with{"kid": "leaked"})))
+	src, err := jwks.FileConfig{Path: f.path, Now: func() time.Time { return f.now }, Logger: slog.New(slog.NewTextHandler(&log, nil))}.Read()
+	require.NoError(t, err)
+	look := func() {
+		for range 3 {
+			f.tick()
+			require.NoError(t, verify(t, src, signA(t)))
+		}
+	}
+	look()
+	require.Equal(t, 1, strings.Count(log.String(), "\n"))
+	require.Contains(t, log.String(), "kid=leaked")
+	f.write(t, "")
+	look()
+	require.Equal(t, 2, strings.Count(log.String(), "level=WARN"))
+	f.write(t, jwkA)
+	look()
+	require.Equal(t, 1, strings.Count(log.String(), "level=INFO"))
+	require.Equal(t, 3, strings.Count(log.String(), "\n"))
 }
 
 func TestFile_RetryHasOnlyWhatWasNotTried(t *testing.T) {

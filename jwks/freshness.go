@@ -69,5 +69,5 @@ func deltaSeconds(s string) (d time.Duration, ok bool) {
 	if err != nil && !errors.Is(err, strconv.ErrRange) {
 		return 0, false
 	}
-	return time.Duration(n) * time.Second, true //nolint:gosec // G115: 31 bits, at the error too
+	return time.Duration(n) * time.Second, true
 }

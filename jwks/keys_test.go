@@ -296,6 +296,32 @@ func TestK15_OnlySoManyKeysAreLookedAt(t *testing.T) {
 	require.ErrorIs(t, err, jwks.ErrNoUsableKey)
 }
 
+// What is large is not read, and costs nobody anything.
+func TestK15_LargeNumbersAndCertificates(t *testing.T) {
+	t.Parallel()
+	public := &rsaKeys()[0].PublicKey
+	huge := strings.Repeat("A", 400<<10)
+	for name, member := range map[string]string{
+		"n": jwk(public, with{"n": "Q" + huge}), "e": jwk(public, with{"e": "Q" + huge}), "x": jwk(&ec1.PublicKey, with{"x": huge}), "Ed25519": jwk(edKey.Public(), with{"x": huge}),
+	} {
+		s, err := jwks.ParseSet([]byte(set(member, jwkA)))
+		require.NoError(t, err, name)
+		require.Len(t, s.Keys, 1, name)
+		require.Len(t, s.Skipped, 1, name)
+	}
+	certificates := make([]string, 1000)
+	for i := range certificates {
+		certificates[i] = strings.Repeat("A", 800)
+	}
+	key, err := jwks.ParseKey([]byte(jwk(public, with{"kid": "a", "x5c": certificates})))
+	require.NoError(t, err)
+	require.Equal(t, "a", key.ID())
+	many := strings.Repeat(jwkA+",", 9_999) + jwkA
+	s, err := jwks.ParseSet([]byte(set(many)))
+	require.NoError(t, err)
+	require.Len(t, s.Keys, 100)
+}
+
 func TestNewKey(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -380,26 +406,29 @@ func TestJ01_RefusedBeforeAKeyIsSought(t *testing.T) {
 	requireNotFound(t, err)
 }
 
-func TestK04_DecoysAndMatching(t *testing.T) {
-	t.Parallel()
+// A matching is a set, a token, and what comes of them.
+type matching struct {
+	name  string
+	keys  []string
+	token string
+	fails error // an example of the type; nil is success
+}
+
+func matchings(t *testing.T) []matching {
+	t.Helper()
 	rsa1, rsa2 := rsaKeys()[0], rsaKeys()[1]
 	a := with{"kid": "a"}
 	rs1, rs2, es1, es2 := jwk(&rsa1.PublicKey, a), jwk(&rsa2.PublicKey, a), jwk(&ec1.PublicKey, a), jwk(&ec2.PublicKey, a)
-	for _, tt := range []struct {
-		name  string
-		keys  []string
-		token string
-		fails error // an example of the type; nil is success
-	}{
-		{"kid and type", []string{rs1, es1}, sign(t, "ES256", "a", ec1), nil},
-		{"same kid, decoys of the same type in front", []string{es2, es1}, sign(t, "ES256", "a", ec1), nil},
-		{"same kid, decoy for another alg", []string{jwk(&rsa2.PublicKey, with{"kid": "a", "alg": "PS256"}), jwk(&rsa1.PublicKey, with{"kid": "a", "alg": "RS256"})}, sign(t, "RS256", "a", rsa1), nil},
-		{"J05 the key is for another alg", []string{jwk(&rsa1.PublicKey, with{"kid": "a", "alg": "PS256"})}, sign(t, "RS256", "a", rsa1), &jwks.KeyNotFoundError{}},
-		{"same kid, other type only", []string{rs1, rs2}, sign(t, "ES256", "a", ec1), &jwks.KeyNotFoundError{}},
-		{"same kid, other curve only", []string{jwk(&ec384.PublicKey, a)}, sign(t, "ES256", "a", ec1), &jwks.KeyNotFoundError{}},
-		{"right key, other kid", []string{es1}, sign(t, "ES256", "b", ec1), &jwks.KeyNotFoundError{}},
-		{"kid in another case", []string{es1}, sign(t, "ES256", "A", ec1), &jwks.KeyNotFoundError{}},
-		{"wrong key, right kid", []string{es2}, sign(t, "ES256", "a", ec1), &jwt.Error{}},
+	return []matching{
+		{"K04 kid and type", []string{rs1, es1}, sign(t, "ES256", "a", ec1), nil},
+		{"K04 same kid, decoys of the same type in front", []string{es2, es1}, sign(t, "ES256", "a", ec1), nil},
+		{"K04 same kid, decoy for another alg", []string{jwk(&rsa2.PublicKey, with{"kid": "a", "alg": "PS256"}), jwk(&rsa1.PublicKey, with{"kid": "a", "alg": "RS256"})}, sign(t, "RS256", "a", rsa1), nil},
+		{"K04 J05 the key is for another alg", []string{jwk(&rsa1.PublicKey, with{"kid": "a", "alg": "PS256"})}, sign(t, "RS256", "a", rsa1), &jwks.KeyNotFoundError{}},
+		{"K04 same kid, other type only", []string{rs1, rs2}, sign(t, "ES256", "a", ec1), &jwks.KeyNotFoundError{}},
+		{"K04 same kid, other curve only", []string{jwk(&ec384.PublicKey, a)}, sign(t, "ES256", "a", ec1), &jwks.KeyNotFoundError{}},
+		{"K04 right key, other kid", []string{es1}, sign(t, "ES256", "b", ec1), &jwks.KeyNotFoundError{}},
+		{"K04 kid in another case", []string{es1}, sign(t, "ES256", "A", ec1), &jwks.KeyNotFoundError{}},
+		{"K04 wrong key, right kid", []string{es2}, sign(t, "ES256", "a", ec1), &jwt.Error{}},
 		{"K05 token without kid", []string{es2, rs1, es1}, sign(t, "ES256", "", ec1), nil},
 		{"K05 token without kid, decoy behind", []string{es1, rs1, es2}, sign(t, "ES256", "", ec1), nil},
 		{"K05 token and key without kid", []string{jwk(&ec1.PublicKey, nil)}, sign(t, "ES256", "", ec1), nil},
@@ -408,25 +437,35 @@ func TestK04_DecoysAndMatching(t *testing.T) {
 		{"K06 two keys without kid", []string{jwk(&ec1.PublicKey, nil), jwk(&ec2.PublicKey, nil)}, sign(t, "ES256", "b", ec1), &jwks.KeyNotFoundError{}},
 		{"K06 another key has a kid", []string{jwk(&ec1.PublicKey, nil), es2}, sign(t, "ES256", "b", ec1), &jwks.KeyNotFoundError{}},
 		{"K06 the named key wins", []string{jwk(&ec1.PublicKey, nil), es2}, sign(t, "ES256", "a", ec1), &jwt.Error{}},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			payload, err := jwks.Verify(t.Context(), parseSet(t, tt.keys...), []string{"RS256", "PS256", "ES256"}, tt.token)
-			{
-				var signature *jwt.Error
-				switch {
-				case tt.fails == nil:
-					require.NoError(t, err)
-					return
-				case errors.As(tt.fails, &signature):
-					requireReason(t, err, jwt.BadSigning)
-				default:
-					requireNotFound(t, err)
-				}
-			}
-			require.Nil(t, payload)
-		})
 	}
+}
+
+func TestK04_Decoys(t *testing.T)          { t.Parallel(); testMatchings(t, "K04") }
+func TestK05_TokenWithoutKid(t *testing.T) { t.Parallel(); testMatchings(t, "K05") }
+func TestK06_KeysWithoutKid(t *testing.T)  { t.Parallel(); testMatchings(t, "K06") }
+
+func testMatchings(t *testing.T, row string) {
+	t.Helper()
+	found := 0
+	for _, tt := range matchings(t) {
+		if !strings.HasPrefix(tt.name, row) {
+			continue
+		}
+		found++
+		payload, err := jwks.Verify(t.Context(), parseSet(t, tt.keys...), []string{"RS256", "PS256", "ES256"}, tt.token)
+		var signature *jwt.Error
+		switch {
+		case tt.fails == nil:
+			require.NoError(t, err, tt.name)
+			continue
+		case errors.As(tt.fails, &signature):
+			requireReason(t, err, jwt.BadSigning, tt.name)
+		default:
+			requireNotFound(t, err, tt.name)
+		}
+		require.Nil(t, payload)
+	}
+	require.NotZero(t, found)
 }
 
 // At most a handful of keys is tried for a token.

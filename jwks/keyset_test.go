@@ -2,7 +2,6 @@ package jwks_test
 
 import (
 	"context"
-	"crypto/ecdsa"
 	"net/http"
 	"testing"
 	"time"
@@ -82,7 +81,7 @@ func TestKeySetOfEachSource(t *testing.T) {
 		require.Equal(t, "s", token.Subject)
 		_, err = verifier.Verify(t.Context(), signClaims(t, tt.algorithm, "same", tt.other, claims))
 		require.Error(t, err, name)
-		_, err = verifier.Verify(t.Context(), signClaims(t, "ES384", "same", (*ecdsa.PrivateKey)(ec384), claims))
+		_, err = verifier.Verify(t.Context(), signClaims(t, "ES384", "same", ec384, claims))
 		require.Error(t, err, name)
 	}
 }

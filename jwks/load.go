@@ -51,6 +51,7 @@ func (l *loader) load(ctx context.Context) (*snapshot, time.Duration, error) {
 		next.info.Duration = l.clock().Sub(began)
 	}
 	next.info.Err = err
+	l.teller.tellRead(ctx, l.failed, err)
 	l.failed = err != nil
 	l.counters.add(next.info)
 	if err != nil {
@@ -98,8 +99,16 @@ func (l *loader) fetch(ctx context.Context) (*snapshot, error) {
 	if !told {
 		freshFor = l.refreshAfter
 	}
-	l.origin = origin{url: target, etag: resp.Header.Get("ETag"), freshFor: freshFor}
-	return l.changed(set), nil
+	l.origin = origin{url: target, etag: etagOf(resp.Header), freshFor: freshFor}
+	return replace(l.last, set), nil
+}
+
+// etagOf returns an ETag that is short enough to be kept.
+func etagOf(h http.Header) string {
+	if etag := h.Get("ETag"); len(etag) <= 256 {
+		return etag
+	}
+	return ""
 }
 
 func (l *loader) target(ctx context.Context) (string, error) {
@@ -116,17 +125,18 @@ func (l *loader) unchanged() *snapshot {
 	return &next
 }
 
-func (l *loader) changed(set Set) *snapshot {
+// replace returns what follows the last snapshot, which may be nil.
+func replace(last *snapshot, set Set) *snapshot {
 	keys := append(set.Keys[:0:0], set.Keys...) // as long as it has to be
 	next := &snapshot{keys: keys, skipped: countSkips(set.Skipped), version: 1, fetch: 1}
 	next.info = FetchInfo{Keys: len(next.keys), Added: len(next.keys), Skipped: next.skipped.total()}
-	if l.last == nil {
+	if last == nil {
 		return next
 	}
-	next.fetch = l.last.fetch + 1
-	next.info.Added = missing(next.keys, l.last.keys)
-	next.info.Removed = missing(l.last.keys, next.keys)
-	next.version = l.last.version
+	next.fetch = last.fetch + 1
+	next.info.Added = missing(next.keys, last.keys)
+	next.info.Removed = missing(last.keys, next.keys)
+	next.version = last.version
 	if next.info.Removed > 0 {
 		next.version++
 	}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -59,9 +60,7 @@ func (o *origin) RoundTrip(r *http.Request) (*http.Response, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	h := http.Header{"Content-Type": {"application/json"}}
-	for name, values := range o.header {
-		h[name] = values
-	}
+	maps.Copy(h, o.header)
 	if o.etag != "" {
 		h.Set("Etag", o.etag)
 	}
@@ -184,6 +183,20 @@ func TestK09_ETagGoesOnlyWhereItCameFrom(t *testing.T) {
 		require.Empty(t, o.last().Header.Get("If-None-Match"))
 		renewNow(t, r)
 		require.Equal(t, `"one"`, o.last().Header.Get("If-None-Match"))
+	})
+}
+
+func TestK12_RedirectsAreNotFollowed(t *testing.T) {
+	withOrigin(t, asItIs, func(t *testing.T, o *origin, r *jwks.Remote) {
+		for i, target := range []string{"http://op.example/jwks", "https://evil.example/jwks", issuer + "/other", "http://169.254.169.254/"} {
+			o.set(func(o *origin) { o.status, o.header = http.StatusFound, http.Header{"Location": {target}} })
+			err := r.Ready(t.Context())
+			requireUnavailable(t, err)
+			require.ErrorIs(t, err, fetch.ErrRedirect)
+			require.Equal(t, i+1, o.count())
+			require.Equal(t, issuer+"/jwks", o.last().URL.String())
+			time.Sleep(10 * time.Second)
+		}
 	})
 }
 
@@ -339,6 +352,7 @@ func TestK09_RetryAfterSomebodyElseRenewed(t *testing.T) {
 		require.NoError(t, err)
 		o.publish(jwk(&ec2.PublicKey, with{"kid": "a"}))
 		renewNow(t, r)
+		time.Sleep(10 * time.Second) // the budget is there, and not needed
 		q.Retry, q.Tried = true, old
 		keys, err := r.Keys(t.Context(), q)
 		require.NoError(t, err)
@@ -456,6 +470,45 @@ func TestK08_OutageCostsGoodTokensNothing(t *testing.T) {
 	}
 }
 
+// The cooldown counts from the start of the attempt, also for who waited for the
+// first keys before.
+func TestK07_CooldownCountsFromTheAttempt(t *testing.T) {
+	withOrigin(t, asItIs, func(t *testing.T, o *origin, r *jwks.Remote) {
+		o.set(func(o *origin) { o.delay = 5 * time.Second })
+		unknown := sign(t, "ES256", "unknown", ec2)
+		requireNotFound(t, verify(t, r, unknown)) // 5 s for the first keys, 5 s for newer ones
+		require.Equal(t, 2, o.count())
+		time.Sleep(5*time.Second - time.Nanosecond)
+		requireNotFound(t, verify(t, r, unknown))
+		require.Equal(t, 2, o.count())
+		time.Sleep(time.Nanosecond)
+		requireNotFound(t, verify(t, r, unknown))
+		require.Equal(t, 3, o.count())
+	})
+}
+
+// A provider that says when to come back is left alone, for a minute at most.
+func TestK08_RetryAfter(t *testing.T) {
+	for header, pause := range map[string]time.Duration{"30": 30 * time.Second, "3600": time.Minute} {
+		t.Run(header, func(t *testing.T) {
+			withOrigin(t, asItIs, func(t *testing.T, o *origin, r *jwks.Remote) {
+				o.set(func(o *origin) { o.status, o.header = 503, http.Header{"Retry-After": {header}} })
+				err := r.Ready(t.Context())
+				requireUnavailable(t, err)
+				var e *oidckit.UnavailableError
+				require.ErrorAs(t, err, &e)
+				require.Equal(t, pause, e.RetryAfter)
+				o.set(func(o *origin) { o.status = 0 })
+				time.Sleep(pause - time.Nanosecond)
+				requireUnavailable(t, r.Ready(t.Context()))
+				require.Equal(t, 1, o.count())
+				time.Sleep(time.Nanosecond)
+				require.NoError(t, r.Ready(t.Context()))
+			})
+		})
+	}
+}
+
 // What was not found is not remembered: random kids fill nothing.
 func TestK07_NothingGrowsWithUnknownKids(t *testing.T) {
 	o := &origin{}
@@ -558,14 +611,32 @@ func TestD07_LocateIsToldOfASuspicion(t *testing.T) {
 		require.True(t, next())
 		renewNow(t, r)
 		require.False(t, next(), "the last one brought its key")
-		renewNow(t, r)
-		require.False(t, next())
 		o.set(func(o *origin) { o.status = 404 })
 		time.Sleep(10 * time.Second)
 		requireUnavailable(t, verify(t, r, sign(t, "ES256", "unknown", ec1)))
+		require.False(t, next())
 		time.Sleep(10 * time.Second)
 		requireUnavailable(t, verify(t, r, sign(t, "ES256", "unknown", ec1)))
 		require.True(t, next(), "the fetch before failed")
+	})
+}
+
+// That the set has not changed is a miss as well.
+func TestD07_NotModifiedIsAMiss(t *testing.T) {
+	var suspicions []bool
+	withOrigin(t, func(cfg *jwks.RemoteConfig) {
+		cfg.URL, cfg.Locate = "", func(_ context.Context, suspect bool) (string, error) {
+			suspicions = append(suspicions, suspect)
+			return issuer, nil
+		}
+	}, func(t *testing.T, o *origin, r *jwks.Remote) {
+		o.set(func(o *origin) { o.etag = `"x"` })
+		require.NoError(t, r.Ready(t.Context()))
+		for range 3 {
+			renewNow(t, r)
+		}
+		require.EqualValues(t, 3, r.Status().NotModified)
+		require.Equal(t, []bool{false, false, false, true}, suspicions)
 	})
 }
 
@@ -707,6 +778,32 @@ func TestTrace_MayHaveNoFunctions(t *testing.T) {
 	})
 }
 
+func TestK08_LoggerIsToldOfAnOutage(t *testing.T) {
+	var log bytes.Buffer
+	withOrigin(t, func(cfg *jwks.RemoteConfig) {
+		log.Reset()
+		cfg.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	}, func(t *testing.T, o *origin, r *jwks.Remote) {
+		require.NoError(t, r.Ready(t.Context()))
+		require.Empty(t, log.String())
+		o.set(func(o *origin) { o.status = 503 })
+		for range 100 {
+			time.Sleep(time.Minute)
+			require.NoError(t, verify(t, r, signA(t)))
+		}
+		synctest.Wait()
+		require.Equal(t, 1, strings.Count(log.String(), "level=WARN"))
+		o.set(func(o *origin) { o.status = 0 })
+		for range 3 {
+			time.Sleep(time.Minute)
+			require.NoError(t, verify(t, r, signA(t)))
+		}
+		synctest.Wait()
+		require.Equal(t, 1, strings.Count(log.String(), "level=INFO"))
+		require.Equal(t, 2, strings.Count(log.String(), "\n"))
+	})
+}
+
 func TestK02_LoggerIsToldOncePerMember(t *testing.T) {
 	var log bytes.Buffer
 	withOrigin(t, func(cfg *jwks.RemoteConfig) {
@@ -736,6 +833,8 @@ func TestK02_LoggerIsToldOncePerMember(t *testing.T) {
 		_, err := r.Keys(t.Context(), jwks.Query{KeyID: "nobody's", Algorithm: "ES512"})
 		requireUnavailable(t, err)
 		require.Contains(t, log.String(), "kid=new")
+		o.publish(jwkA)
+		renewNow(t, r)
 
 		// A full set of them, again and again, is told once.
 		log.Reset()

@@ -59,7 +59,8 @@ type RemoteConfig struct {
 	// Trace has functions to be called when something happens. Nil means none.
 	Trace *Trace
 	// Logger is told once about each member of the set that is left out, with a
-	// warning if it is a private key. Nil is silent.
+	// warning if it is a private key, and about the beginning (a warning) and the end
+	// of outages. Nil is silent.
 	Logger *slog.Logger
 	// Now tells the time; nil means time.Now.
 	Now func() time.Time

@@ -40,15 +40,26 @@ func (s skips) byReason() map[KeyReason]int {
 	return m
 }
 
-// A teller logs members that were left out, each one once. It remembers as many as
-// a set can have.
+// A teller logs what no caller receives as an error.
 type teller struct {
 	logger *slog.Logger
-	told   []uint64 // hashes of members, oldest first
+	told   []uint64 // hashes of members, oldest first; as many as a set can have
+}
+
+// tellRead logs the beginning and the end of an outage, not each failure of it.
+func (t *teller) tellRead(ctx context.Context, failed bool, err error) {
+	switch {
+	case t.logger == nil:
+	case err != nil && !failed:
+		t.logger.WarnContext(ctx, "jwks: the keys cannot be read; the ones from before serve as long as they may", slog.Any("error", err))
+	case err == nil && failed:
+		t.logger.InfoContext(ctx, "jwks: the keys can be read again")
+	}
 }
 
 var tellerSeed = maphash.MakeSeed()
 
+// tell logs members that were left out, each one once.
 func (t *teller) tell(ctx context.Context, document string, list []Skipped) {
 	if t.logger == nil || len(list) == 0 {
 		return

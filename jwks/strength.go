@@ -52,7 +52,6 @@ func checkRSA(k *rsa.PublicKey) error {
 }
 
 func checkEC(k *ecdsa.PublicKey) error {
-	//lint:ignore SA1019 Bytes reads them without a look
 	if k == nil || k.Curve == nil || k.X == nil || k.Y == nil {
 		return errMalformedKey
 	}

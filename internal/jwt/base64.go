@@ -51,7 +51,7 @@ func decode(dst []byte, s string) (_ []byte, ok bool) {
 	case 2:
 		rest = sextet0[s[0]] | sextet1[s[1]]
 		buf[out] = byte(rest >> 16) //nolint:gosec // G115: what is cut off is judged below
-		rest &^= 0xff << 16 // what is left must not be set
+		rest &^= 0xff << 16         // what is left must not be set
 	case 3:
 		rest = sextet0[s[0]] | sextet1[s[1]] | sextet2[s[2]]
 		buf[out], buf[out+1] = byte(rest>>16), byte(rest>>8) //nolint:gosec // G115: as above

@@ -194,10 +194,10 @@ func TestState(t *testing.T) {
 	})
 }
 
-// wantsPause is an error whose source asks to be left alone.
-type wantsPause time.Duration
+// pauseError is an error whose source asks to be left alone.
+type pauseError time.Duration
 
-func (wantsPause) Error() string { return "busy" }
+func (pauseError) Error() string { return "busy" }
 
 func TestRetryAfterOfTheSource(t *testing.T) {
 	for name, tt := range map[string]struct{ asks, pause time.Duration }{
@@ -208,12 +208,12 @@ func TestRetryAfterOfTheSource(t *testing.T) {
 			inBubbleWith(t, func(cfg *refresh.Config[int]) {
 				cfg.Fetch = func(context.Context) (int, time.Duration, error) {
 					fetches.Add(1)
-					return 0, 0, wantsPause(tt.asks)
+					return 0, 0, pauseError(tt.asks)
 				}
-				cfg.RetryAfter = func(err error) time.Duration { return time.Duration(err.(wantsPause)) }
+				cfg.RetryAfter = func(err error) time.Duration { var p pauseError; _ = errors.As(err, &p); return time.Duration(p) }
 			}, func(t *testing.T, _ *source, v *refresh.Value[int]) {
 				_, err := v.Get(t.Context())
-				require.Equal(t, tt.pause, requireUnavailable(t, err, wantsPause(tt.asks)).RetryAfter)
+				require.Equal(t, tt.pause, requireUnavailable(t, err, pauseError(tt.asks)).RetryAfter)
 				time.Sleep(tt.pause - time.Nanosecond)
 				_, err = v.Get(t.Context())
 				require.Error(t, err)

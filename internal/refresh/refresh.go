@@ -101,7 +101,7 @@ func (v *Value[T]) peekDue(now time.Time) (value T, ok bool) {
 	if !now.Before(v.servesUntil(h, v.inTrouble(now))) {
 		return value, false
 	}
-	if v.flight == nil && !now.Before(h.due) && v.backoff(now) <= 0 {
+	if v.flight == nil && !now.Before(h.quietUntil) { // else somebody was faster
 		v.launch(now)
 	}
 	return h.value, true

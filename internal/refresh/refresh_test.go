@@ -239,28 +239,48 @@ func TestMaxStaleEndsOnTheDot(t *testing.T) {
 	})
 }
 
-// A success ends the pause after a failure.
+// A success ends the trouble: what lay unused for a while after it is asked for
+// first, as ever.
 func TestSuccessForgetsFailures(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var fetches atomic.Int32
 		v := refresh.New(refresh.Config[int]{
 			Fetch: func(context.Context) (int, time.Duration, error) {
-				if n := fetches.Add(1); n > 1 {
+				if n := fetches.Add(1); n != 2 {
 					return int(n), time.Second, nil // fresh for less than the pause
 				}
 				return 0, 0, errDown
 			},
 			Timeout: timeout, Cooldown: cooldown, MaxStale: maxStale, Now: time.Now,
 		})
-		_, err := v.Get(t.Context())
-		require.ErrorIs(t, err, errDown)
+		require.Equal(t, 1, get(t, v))
 		time.Sleep(time.Second)
-		require.Equal(t, 2, get(t, v))
-		time.Sleep(time.Second)
-		require.Equal(t, 2, get(t, v))
+		require.Equal(t, 1, get(t, v))
+		synctest.Wait()
+		time.Sleep(cooldown)
+		require.Equal(t, 1, get(t, v))
 		synctest.Wait()
 		require.Equal(t, 3, get(t, v))
+		time.Sleep(time.Second + time.Minute)
+		require.Equal(t, 4, get(t, v))
+	})
+}
+
+// A copy never serves beyond MaxStale, however short that is.
+func TestMaxStaleShorterThanTheGrace(t *testing.T) {
+	inBubbleWith(t, func(cfg *refresh.Config[int]) { cfg.MaxStale = time.Second }, func(t *testing.T, s *source, v *refresh.Value[int]) {
+		get(t, v)
+		s.down.Store(true)
+		time.Sleep(left + time.Second - time.Nanosecond)
+		_, ok := v.Peek(time.Now())
+		require.True(t, ok)
+		time.Sleep(time.Nanosecond)
+		_, ok = v.Peek(time.Now())
+		require.False(t, ok)
+		settle()
+		_, err := v.Get(t.Context())
+		requireUnavailable(t, err, errDown)
 	})
 }
 
