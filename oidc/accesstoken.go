@@ -153,9 +153,11 @@ func (v *AccessTokenVerifier) verifyParsed(ctx context.Context, parsed *jwt.Toke
 	if token.Scopes, err = p.set.Scopes(); err != nil {
 		return nil, &Error{Reason: ReasonClaim, Claim: "scope", Err: err}
 	}
-	if err := v.readClient(token, p); err != nil {
+	if err := v.checkRest(token, p); err != nil {
 		return nil, err
 	}
+	// Whoever appends to a list gets one of his own.
+	token.Scopes, token.Audience = slices.Clip(token.Scopes), slices.Clip(token.Audience)
 	return token, nil
 }
 
@@ -242,8 +244,22 @@ var errOtherKind = errors.New("a claim of other kinds of token; if it is an acce
 
 var errUntyped = errors.New("not marked as an access token (at+jwt, RFC 9068); if the provider never does so, set InsecureAllowUntyped")
 
-// readClient reads who the token was issued to, and in strict mode the rest of
-// what RFC 9068 section 2.2 requires.
+// checkRest looks at what RFC 9068 section 2.2 requires besides. Where it is optional,
+// it still has to be what it is called.
+func (v *AccessTokenVerifier) checkRest(token *AccessToken, p payload) error {
+	strict := !v.cfg.InsecureAllowUntyped
+	if strict && token.IssuedAt.IsZero() {
+		return &Error{Reason: ReasonClaim, Claim: "iat"}
+	}
+	if strict || p.has("jti") {
+		if _, err := identifier(p, "jti", ReasonClaim); err != nil {
+			return err
+		}
+	}
+	return v.readClient(token, p)
+}
+
+// readClient reads who the token was issued to.
 func (v *AccessTokenVerifier) readClient(token *AccessToken, p payload) (err error) {
 	name := "client_id"
 	if v.cfg.InsecureAllowUntyped && !p.present(name) {
@@ -251,15 +267,6 @@ func (v *AccessTokenVerifier) readClient(token *AccessToken, p payload) (err err
 			return nil
 		}
 	}
-	if token.ClientID, err = identifier(p, name, ReasonClaim); err != nil {
-		return err
-	}
-	if v.cfg.InsecureAllowUntyped {
-		return nil
-	}
-	if token.IssuedAt.IsZero() {
-		return &Error{Reason: ReasonClaim, Claim: "iat"}
-	}
-	_, err = identifier(p, "jti", ReasonClaim)
+	token.ClientID, err = identifier(p, name, ReasonClaim)
 	return err
 }

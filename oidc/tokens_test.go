@@ -492,3 +492,25 @@ func TestF30_TokenSourceGoesOnAfterARefusedIDToken(t *testing.T) {
 	_, err = source.Token()
 	require.NoError(t, err)
 }
+
+// What is optional in untyped tokens has to be right all the same.
+func TestUntypedTokens_OptionalMembersAreJudged(t *testing.T) {
+	op := newOP(t)
+	lax := newVerifier(t, newProvider(t, op), untyped)
+	for name, claims := range map[string]object{
+		"jti": {"jti": 1}, "client_id": {"client_id": []string{"a"}}, "iat": {"iat": "now"},
+	} {
+		_, err := lax.Verify(t.Context(), op.Sign(object{"typ": "JWT"}, with(accessClaims(op), claims)))
+		requireRefused(t, err, oidc.ReasonClaim, name)
+	}
+}
+
+// Requests with one token share what was found out; a list that is appended to does not
+// change for the others.
+func TestAccessToken_ListsAreClipped(t *testing.T) {
+	op := newOP(t)
+	token, err := newVerifier(t, newProvider(t, op)).Verify(t.Context(), op.AccessToken("alice", api, "read", "read", "write"))
+	require.NoError(t, err)
+	require.Equal(t, len(token.Scopes), cap(token.Scopes))
+	require.Equal(t, len(token.Audience), cap(token.Audience))
+}
