@@ -2,6 +2,7 @@ package jwks
 
 import (
 	"crypto"
+	"slices"
 
 	"github.com/oidckit/oidckit/internal/jwt"
 	"github.com/oidckit/oidckit/internal/strictjson"
@@ -12,9 +13,10 @@ import (
 // algorithms. It returns the payload, which may be anything; it is the lowest level
 // there is, and looks at no claim but "iss", for keys that name an issuer.
 //
-// With HS algorithms the keys are symmetric ones, else public ones; the two never
-// stand together, and private keys are refused. A key is chosen and left out by the
-// rules of [ParseSet] and [Source]: its "kid", "alg", "use" and "key_ops" count.
+// With HS algorithms the keys are symmetric ones, else public ones. A document that
+// holds both is refused: it is a secret that was published, or a public key that will
+// be taken for a secret. Private keys are left out, and other keys chosen and left out
+// by the rules of [ParseSet] and [Source]: "kid", "alg", "use" and "key_ops" count.
 //
 // Errors about the token are of type *[Error] or *[KeyNotFoundError] and answer
 // errors.Is for oidckit.ErrInvalidToken. Others are about the document
@@ -30,6 +32,9 @@ func VerifyCompact(document []byte, compact string, algorithms ...string) (paylo
 	set, err := parseDocument(string(document), parse)
 	if err != nil {
 		return nil, err
+	}
+	if i := slices.IndexFunc(set.Skipped, isOtherKind); i >= 0 {
+		return nil, set.Skipped[i].Err
 	}
 	t, err := jwt.ParseSigned(compact)
 	if err != nil {
@@ -47,6 +52,11 @@ func VerifyCompact(document []byte, compact string, algorithms ...string) (paylo
 	}
 	return []byte(t.Payload), nil
 }
+
+var errNotSymmetric = &KeyError{KeyUnsupported, "no symmetric key"}
+
+// isOtherKind: a symmetric key among public ones, or the reverse.
+func isOtherKind(s Skipped) bool { return s.Reason == KeySymmetric || s.Err == error(errNotSymmetric) }
 
 // parseDocument reads a JWK Set or a single JWK.
 func parseDocument(text string, parse func(jwk string) (Key, error)) (Set, error) {
@@ -74,7 +84,7 @@ func parseSymmetric(text string) (Key, error) {
 	case err != nil:
 		return Key{}, err
 	case kty != "oct":
-		return Key{}, &KeyError{KeyUnsupported, "no symmetric key"}
+		return Key{}, errNotSymmetric
 	}
 	if err := j.checkUse(); err != nil {
 		return Key{}, err

@@ -54,7 +54,7 @@ func TestVerifyCompact(t *testing.T) {
 		"decoys":                 {set(jwk(&ec2.PublicKey, with{"kid": "a"}), jwkA), signA(t), "ES256"},
 		"RSA":                    {jwk(&rsaKeys()[0].PublicKey, with{"alg": "PS384"}), sign(t, "PS384", "x", rsaKeys()[0]), "PS384"},
 		"symmetric":              {oct(""), sign(t, "HS256", "", secret), "HS256"},
-		"symmetric set":          {set(jwkA, oct(`,"kid":"b"`), oct(`,"kid":"a","alg":"HS512","use":"sig","key_ops":["sign","verify"]`)), sign(t, "HS512", "a", secret), "HS512"},
+		"symmetric set":          {set(oct(`,"kid":"b"`), oct(`,"kid":"a","alg":"HS512","use":"sig","key_ops":["sign","verify"]`)), sign(t, "HS512", "a", secret), "HS512"},
 	} {
 		payload, err := jwks.VerifyCompact([]byte(tt.document), tt.compact, tt.algorithm)
 		require.NoError(t, err, name)
@@ -65,6 +65,25 @@ func TestVerifyCompact(t *testing.T) {
 		forged := tt.compact[:len(tt.compact)-10] + string(last^1) + tt.compact[len(tt.compact)-9:]
 		payload, err = jwks.VerifyCompact([]byte(tt.document), forged, tt.algorithm)
 		require.ErrorIs(t, err, oidckit.ErrInvalidToken, name)
+		require.Nil(t, payload, name)
+	}
+}
+
+// A document with secrets and public keys is refused for tokens of either kind.
+func TestK02_VerifyCompact_NoSecretsBesidePublicKeys(t *testing.T) {
+	t.Parallel()
+	secret := []byte(octSecret)
+	for name, tt := range map[string]struct {
+		document, compact, algorithm string
+		reason                       jwks.KeyReason
+	}{
+		"secret":     {set(oct(`,"kid":"s"`), jwkA), sign(t, "HS256", "s", secret), "HS256", jwks.KeyUnsupported},
+		"public key": {set(oct(`,"kid":"s"`), jwkA), signA(t), "ES256", jwks.KeySymmetric},
+	} {
+		payload, err := jwks.VerifyCompact([]byte(tt.document), tt.compact, tt.algorithm)
+		var e *jwks.KeyError
+		require.ErrorAs(t, err, &e, name)
+		require.Equal(t, tt.reason, e.Reason, name)
 		require.Nil(t, payload, name)
 	}
 }

@@ -43,11 +43,14 @@ func (f *keyFile) read() (*jwks.File, error) {
 
 func (f *keyFile) tick() { f.now = f.now.Add(time.Second) }
 
+var longAgo = time.Now().Add(-time.Hour)
+
 // old makes the file look as if it had not been written just now.
-func (f *keyFile) old(t *testing.T) {
+func (f *keyFile) old(t *testing.T) { t.Helper(); f.written(t, longAgo) }
+
+func (f *keyFile) written(t *testing.T, at time.Time) {
 	t.Helper()
-	hourAgo := time.Now().Add(-time.Hour)
-	require.NoError(t, os.Chtimes(f.path, hourAgo, hourAgo))
+	require.NoError(t, os.Chtimes(f.path, at, at))
 }
 
 func TestReadFile(t *testing.T) {
@@ -130,6 +133,34 @@ func TestFile_OtherFileWithTheSameTimeAndSize(t *testing.T) {
 	require.NoError(t, os.Rename(other.path, f.path))
 	f.tick()
 	require.NoError(t, verify(t, src, signB(t)))
+}
+
+// Each sign of a change is enough, and a file that was written just now may have
+// changed without one.
+func TestFile_SignsOfAChange(t *testing.T) {
+	t.Parallel()
+	require.Len(t, jwkB, len(jwkA))
+	justNow := time.Now().Add(time.Minute) // it must not become old while the test runs
+	for name, tt := range map[string]struct {
+		before, after time.Time
+		content       string
+		seen          bool
+	}{
+		"another time":          {longAgo, longAgo.Add(time.Nanosecond), jwkB, true},
+		"another size":          {longAgo, longAgo, jwkB + " ", true},
+		"written just now":      {justNow, justNow, jwkB, true},
+		"nothing, and long ago": {longAgo, longAgo, jwkB, false},
+	} {
+		f := newKeyFile(t, jwkA)
+		f.written(t, tt.before)
+		src, err := f.read()
+		require.NoError(t, err)
+		f.write(t, tt.content)
+		f.written(t, tt.after)
+		f.tick()
+		err = verify(t, src, signB(t))
+		require.Equal(t, tt.seen, err == nil, name)
+	}
 }
 
 // A volume of Kubernetes moves a link.

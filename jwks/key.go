@@ -26,7 +26,7 @@ func NewKey(public crypto.PublicKey, kid, algorithm string) (Key, error) {
 	if err := checkPublic(public); err != nil {
 		return Key{}, err
 	}
-	if algorithm != "" && (!slices.Contains(jwt.Asymmetric, algorithm) || !jwt.Fits(algorithm, public)) {
+	if algorithm != "" && !jwt.Fits(algorithm, public) {
 		return Key{}, &KeyError{KeyUnsupported, "the algorithm of the key is unknown, or does not fit its type"}
 	}
 	return Key{id: kid, algorithm: algorithm, material: public}, nil

@@ -40,7 +40,8 @@ type RemoteConfig struct {
 	// minute and a day, no-cache and no-store as a minute, all from the start of the
 	// request. At 80 to 90 % of that time the next reader starts a fetch in the
 	// background, while the set serves. It serves for another minute after it was
-	// fresh; who comes later waits for the fetch, unless one has just failed.
+	// fresh; who comes later waits for the fetch, two seconds at most, unless one has just
+	// failed.
 	RefreshAfter time.Duration
 	// MaxStale is how long a set serves after it was fresh if it cannot be fetched;
 	// default 24 h. After that nothing verifies (oidckit.ErrUnavailable).

@@ -464,3 +464,30 @@ func TestFirstFindingStandsIfTheSecondQuestionFails(t *testing.T) {
 	_, err = jwks.Verify(ctx, outage{wrong, &jwks.KeyNotFoundError{}}, []string{"ES256"}, raw)
 	requireReason(t, err, jwt.BadSigning)
 }
+
+// asked notes what it was asked, and has the right key the second time only.
+type asked struct{ queries []jwks.Query }
+
+func (a *asked) Keys(_ context.Context, q jwks.Query) ([]jwks.Key, error) {
+	a.queries = append(a.queries, q)
+	if q.Retry {
+		return []jwks.Key{must(jwks.NewKey(&ec1.PublicKey, "a", ""))}, nil
+	}
+	return []jwks.Key{must(jwks.NewKey(&ec2.PublicKey, "a", ""))}, nil
+}
+
+// The second question says what came of the first.
+func TestK09_SecondQuestionSaysWhatWasTried(t *testing.T) {
+	t.Parallel()
+	src := &asked{}
+	require.NoError(t, verify(t, src, signClaims(t, "ES256", "a", ec1, `{"iss":"https://op.example"}`)))
+	require.Equal(t, []jwks.Query{
+		{KeyID: "a", Algorithm: "ES256", Issuer: issuer},
+		{KeyID: "a", Algorithm: "ES256", Issuer: issuer, Retry: true, Tried: []jwks.Key{must(jwks.NewKey(&ec2.PublicKey, "a", ""))}},
+	}, src.queries)
+
+	// A source that found nothing is not asked twice.
+	empty := &counting{Source: jwks.Static{}}
+	requireNotFound(t, verify(t, empty, signA(t)))
+	require.Equal(t, 1, empty.asked)
+}

@@ -83,6 +83,9 @@ func TestJ10_RSASizesAndExponents(t *testing.T) {
 		_, err = jwks.NewKey(&rsa.PublicKey{N: n, E: int(e)}, "", "")
 		requireKeyReason(t, err, jwks.KeyWeak, e)
 	}
+	// The lowest 64 bits of this one are 65537.
+	_, err := jwks.ParseKey([]byte(`{"kty":"RSA","n":"` + b64(n.Bytes()) + `","e":"` + b64([]byte{1, 0, 0, 0, 0, 0, 1, 0, 1}) + `"}`))
+	requireKeyReason(t, err, jwks.KeyWeak)
 	for _, factor := range firstPrimes(39) {
 		_, err := jwks.ParseKey([]byte(rsaJWK(new(big.Int).Mul(oddNumber(2048), big.NewInt(factor)), 65537)))
 		requireKeyReason(t, err, jwks.KeyWeak, factor)

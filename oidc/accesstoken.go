@@ -3,6 +3,8 @@ package oidc
 import (
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -71,6 +73,14 @@ type AccessToken struct {
 	Claims   claims.Set
 }
 
+// Format prints the issuer with every verb: the rest is personal data.
+func (t AccessToken) Format(f fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(f, "oidc.AccessToken(%s)", t.Issuer)
+}
+
+// LogValue redacts, as Format does.
+func (t AccessToken) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(t)) }
+
 // An AccessTokenVerifier verifies the access tokens of one provider for one API.
 // It is safe for concurrent use.
 type AccessTokenVerifier struct {
@@ -98,6 +108,9 @@ func NewAccessTokenVerifier(p *Provider, cfg AccessTokenConfig) (*AccessTokenVer
 	}
 	if !slices.Contains([]string{"", "aud", "client_id", "azp"}, cfg.AudienceClaim) {
 		return nil, errors.New(`oidc: AccessTokenConfig.AudienceClaim must be "aud", "client_id" or "azp"`)
+	}
+	if cfg.RequireAllAudiences && len(cfg.Audience) > 1 && cfg.AudienceClaim != "" && cfg.AudienceClaim != "aud" {
+		return nil, errors.New("oidc: AccessTokenConfig.RequireAllAudiences: AudienceClaim names one client, and cannot be all of Audience")
 	}
 	v := &AccessTokenVerifier{trust: t, cfg: cfg}
 	if v.cache, err = newTokenCache(cfg.Cache, t.keys); err != nil {
@@ -127,7 +140,7 @@ func (v *AccessTokenVerifier) Verify(ctx context.Context, raw string) (*AccessTo
 	if token, err = v.verifyParsed(ctx, parsed, now); err != nil {
 		return nil, err
 	}
-	v.cache.put(raw, token, r, v.goodUntil(token))
+	v.cache.put(raw, token, r, now, v.goodUntil(token))
 	return token, nil
 }
 

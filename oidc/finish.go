@@ -111,7 +111,7 @@ func (c *Client) checkCallback(ctx context.Context, f *Flow, callback url.Values
 // answer names who gave it, and must do so if the metadata say that it does.
 func (c *Client) checkResponseIssuer(ctx context.Context, callback url.Values) error {
 	if callback.Has("iss") {
-		if callback.Get("iss") != c.provider.issuer {
+		if !c.provider.issuers.mayBe(callback.Get("iss")) {
 			return &CallbackError{Parameter: "iss", Problem: "is another provider"}
 		}
 		return nil

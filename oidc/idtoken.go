@@ -34,14 +34,15 @@ type IDToken struct {
 	algorithm string
 }
 
-// Raw returns the token as it was issued, for an id_token_hint.
+// Raw returns the signed token, for an id_token_hint: the one as it was issued, or the
+// one inside if that was encrypted (RP-Initiated Logout 1.0 section 2).
 func (t *IDToken) Raw() string { return t.raw }
 
 // Format prints the issuer with every verb: the rest is personal data.
 func (t IDToken) Format(f fmt.State, _ rune) { _, _ = fmt.Fprintf(f, "oidc.IDToken(%s)", t.Issuer) }
 
 // LogValue redacts, as Format does.
-func (t *IDToken) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(t)) }
+func (t IDToken) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(t)) }
 
 // IDTokenConfig is what a relying party trusts: together with its Provider, the whole
 // policy for the ID tokens of one issuer. A [Client] has one of its own.
@@ -147,7 +148,7 @@ func (v *IDTokenVerifier) verify(ctx context.Context, raw string, nonce func(pay
 	}
 	return &IDToken{
 		Issuer: r.issuer, Subject: r.subject, Audience: r.audience, Expiry: r.expiry, IssuedAt: r.issuedAt,
-		Claims: p.set, GoOIDC: verified, raw: raw, algorithm: parsed.Algorithm,
+		Claims: p.set, GoOIDC: verified, raw: parsed.Compact(), algorithm: parsed.Algorithm,
 	}, nil
 }
 
@@ -205,11 +206,11 @@ func (v *IDTokenVerifier) checkAudience(p payload, audience []string) error {
 }
 
 func checkNonce(p payload, nonce string) error {
-	got, err := p.text("nonce")
-	if nonce == "" && missing(err) {
+	if nonce == "" && !p.has("nonce") {
 		return nil
 	}
-	if err != nil || subtle.ConstantTimeCompare([]byte(got), []byte(nonce)) != 1 {
+	got, err := p.text("nonce")
+	if nonce == "" || err != nil || subtle.ConstantTimeCompare([]byte(got), []byte(nonce)) != 1 {
 		return &Error{Reason: ReasonNonce, Claim: "nonce", Err: err}
 	}
 	return nil

@@ -157,6 +157,8 @@ func TestJ40_EveryKindWithEveryVerifier(t *testing.T) {
 		"refresh token of Keycloak":      {"JWT", object{"typ": "Refresh"}, 0},
 		"offline token of Keycloak":      {"JWT", object{"typ": "Offline"}, 0},
 		"refresh token of Cognito":       {nil, object{"token_use": "refresh"}, 0},
+		"typ of another type":            {"JWT", object{"typ": 1}, 0},
+		"token_use null":                 {"JWT", object{"token_use": null}, 0},
 		"client assertion":               {"client-authentication+jwt", nil, 0},
 		"DPoP proof":                     {"dpop+jwt", object{"htm": "GET", "htu": api}, 0},
 		"entity statement":               {"entity-statement+jwt", nil, 0},

@@ -47,12 +47,26 @@ func newIssuerPolicy(cfg Config) (issuerPolicy, error) {
 		return issuerPolicy{}, errors.New("oidc: Config.Tenants must list whom to trust, unless InsecureAnyTenant is set")
 	case slices.ContainsFunc(policy.tenants, func(t string) bool { return !isTenant(t) }):
 		return issuerPolicy{}, errors.New("oidc: Config.Tenants has an entry that is no tenant")
+	case slices.ContainsFunc(policy.tenants, func(t string) bool { return slices.Contains(manyTenants, t) }):
+		return issuerPolicy{}, fmt.Errorf("oidc: Config.Tenants: %q stand for many tenants and are in no token; list the ids of tenants", manyTenants)
 	}
 	return policy, nil
 }
 
+// manyTenants are what Entra ID writes in URLs in place of a tenant.
+var manyTenants = []string{"common", "organizations", "consumers"}
+
 // isTenant: one segment of a path, so that a tenant cannot write another issuer.
 func isTenant(s string) bool { return isIdentifier(s) && !strings.ContainsAny(s, "/?#{}") }
+
+// overlaps reports whether two templates may be of one issuer.
+func (p *issuerPolicy) overlaps(o *issuerPolicy) bool {
+	if p.before != o.before || p.after != o.after {
+		return false
+	}
+	shared := slices.ContainsFunc(p.tenants, func(t string) bool { return slices.Contains(o.tenants, t) })
+	return p.anyTenant || o.anyTenant || shared
+}
 
 func (p *issuerPolicy) isTemplate() bool { return len(p.exact) == 0 }
 

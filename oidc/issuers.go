@@ -83,7 +83,12 @@ func (i *Issuers) add(v *AccessTokenVerifier) error {
 	if v == nil || v.provider == nil {
 		return errors.New("oidc: IssuersConfig.Verifiers has one that was not made by NewAccessTokenVerifier")
 	}
-	if v.provider.issuers.isTemplate() {
+	if policy := &v.provider.issuers; policy.isTemplate() {
+		for _, t := range i.templates {
+			if policy.overlaps(&t.provider.issuers) {
+				return fmt.Errorf("oidc: IssuersConfig.Verifiers has two for a tenant of %q", v.provider.issuer)
+			}
+		}
 		i.templates = append(i.templates, v)
 		return nil
 	}

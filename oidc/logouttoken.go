@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -55,6 +56,9 @@ type LogoutToken struct {
 func (t LogoutToken) Format(f fmt.State, _ rune) {
 	_, _ = fmt.Fprintf(f, "oidc.LogoutToken(%s)", t.Issuer)
 }
+
+// LogValue redacts, as Format does.
+func (t LogoutToken) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(t)) }
 
 // A LogoutTokenVerifier verifies the logout tokens that one provider sends to one
 // client. It is safe for concurrent use.

@@ -72,6 +72,9 @@ func newTokenCache(cfg TokenCacheConfig, keys jwks.Source) (*tokenCache, error) 
 	if cfg.MaxBytes == 0 {
 		cfg.MaxBytes = defaultMaxBytes
 	}
+	if cfg.share() > math.MaxUint32 { // more than one token can weigh
+		cfg.MaxBytes = int64(cfg.MaxTokens) * math.MaxUint32
+	}
 	tokens, err := otter.New(&otter.Options[string, *cachedToken]{
 		MaximumWeight: uint64(cfg.MaxBytes),
 		Weigher:       cfg.weigh,
@@ -89,12 +92,14 @@ func tail(raw string) string { return raw[max(0, len(raw)-tailLength):] }
 
 const tailLength = 43 // characters: 256 bits
 
+// share is the part of MaxBytes that each of MaxTokens may take.
+func (cfg TokenCacheConfig) share() int64 { return (cfg.MaxBytes-1)/int64(cfg.MaxTokens) + 1 }
+
 // weigh counts bytes, and no token for less than its share: so the one bound of the
 // cache is both of ours.
 func (cfg TokenCacheConfig) weigh(_ string, t *cachedToken) uint32 {
-	share := (cfg.MaxBytes-1)/int64(cfg.MaxTokens) + 1
 	size := int64(2*len(t.raw) + entryOverhead) // the token, and its claims
-	return uint32(min(max(share, size), math.MaxUint32))
+	return uint32(min(max(cfg.share(), size), math.MaxUint32))
 }
 
 // A receipt says with which keys a token is about to be verified. It is made before
@@ -120,8 +125,8 @@ func (c *tokenCache) get(ctx context.Context, raw string, now time.Time) (*Acces
 	return nil, receipt{version: version, ok: true}
 }
 
-func (c *tokenCache) put(raw string, token *AccessToken, r receipt, until time.Time) {
-	if r.ok {
+func (c *tokenCache) put(raw string, token *AccessToken, r receipt, now, until time.Time) {
+	if r.ok && now.Before(until) {
 		raw = strings.Clone(raw) // not a part of a whole header
 		c.tokens.Set(tail(raw), &cachedToken{raw: raw, token: token, version: r.version, until: until})
 	}

@@ -54,8 +54,8 @@ func newTrust(name string, t trust) (trust, error) {
 	case t.leeway < 0 || t.leeway > maxLeeway:
 		return t, fmt.Errorf("oidc: %s.Leeway must be between 0 and 5 min", name)
 	}
-	if t.maxAge < 0 {
-		return t, fmt.Errorf("oidc: %s.MaxAge must not be negative", name)
+	if t.maxAge < 0 || t.maxAge > longestLife {
+		return t, fmt.Errorf("oidc: %s.MaxAge must be between 0, which is no limit, and ten years", name)
 	}
 	if slices.ContainsFunc(t.required, claims.Path.IsZero) {
 		return t, fmt.Errorf("oidc: %s.RequiredClaims has an empty path", name)

@@ -468,3 +468,19 @@ func TestJ05_AlgorithmsAreTheVerifiersOwn(t *testing.T) {
 	}
 	require.Zero(t, requests(op))
 }
+
+// The algorithm is looked at before anything that the token says.
+func TestJ01_AlgorithmComesFirstEverywhere(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	p := newProvider(t, op)
+	for _, alg := range []string{"none", "HS256"} {
+		raw := encodeJSON(object{"alg": alg, "typ": "dpop+jwt"}) + "." + encodeJSON(object{"iss": "https://evil.example"}) + ".AA"
+		for _, judge := range []judge{
+			judgeAccess(t, newVerifier(t, p)), judgeID(t, newIDVerifier(t, p), ""), judgeLogout(t, newLogoutVerifier(t, p)),
+		} {
+			requireRefused(t, judge(t.Context(), raw), oidc.ReasonAlgorithm, "")
+		}
+	}
+	require.Zero(t, requests(op))
+}

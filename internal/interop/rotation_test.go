@@ -10,7 +10,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/oidckit/oidckit/internal/interop"
-	"github.com/oidckit/oidckit/jwks"
 	"github.com/oidckit/oidckit/oidc"
 )
 
@@ -31,36 +30,6 @@ func TestTokenOfANewKeyInAnOutageIsNotJudged(t *testing.T) {
 	}
 	require.Equal(t, http.StatusOK, api.get(t, "/whoami", before).status)
 	requireRefused(t, api.get(t, "/whoami", flipBit(t, before, 2))) // a key that we have says so
-}
-
-// Whoever looked at the old keys, and finds that somebody else renewed them meanwhile, looks again.
-func TestKeyThatSomebodyElseFetchedMeanwhileIsFound(t *testing.T) {
-	op := interop.StartOP(t, []string{callbackURL})
-	var meanwhile func()
-	calls := 0
-	keys, err := jwks.NewRemote(jwks.RemoteConfig{URL: op.Issuer + "/jwks", Now: func() time.Time {
-		calls++
-		if do := meanwhile; do != nil && calls == 2 { // between the look and the renewal
-			meanwhile = nil
-			do()
-		}
-		return time.Now()
-	}})
-	require.NoError(t, err)
-	require.NoError(t, keys.Ready(t.Context()))
-	require.NoError(t, op.Rotate(t.Context(), false))
-	header, _ := decode(t, accessTokenFor(t, op, "alice", apiTest))
-	query := jwks.Query{KeyID: header["kid"].(string), Algorithm: "RS256"}
-
-	calls = 0
-	meanwhile = func() {
-		found, err := keys.Keys(t.Context(), query)
-		require.NoError(t, err)
-		require.Len(t, found, 1)
-	}
-	found, err := keys.Keys(t.Context(), query)
-	require.NoError(t, err)
-	require.Len(t, found, 1)
 }
 
 func TestKeyRotationUnderLoadRefusesNobody(t *testing.T) {

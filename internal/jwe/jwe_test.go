@@ -10,10 +10,8 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -413,55 +411,6 @@ func TestE09_IVAndTagHaveOneLength(t *testing.T) {
 			refused(t, shifted, all, jwt.Malformed, enc, n)
 		}
 	}
-}
-
-// The vectors are of Project Wycheproof, see testdata.
-func TestE09_Wycheproof(t *testing.T) {
-	t.Parallel()
-	var file struct {
-		TestGroups []struct {
-			Private json.RawMessage
-			Tests   []struct {
-				ID     int `json:"tcId"`
-				Result string
-				Flags  []string
-				JWE    json.RawMessage
-				PT     string
-			}
-		}
-	}
-	require.NoError(t, json.Unmarshal(must(os.ReadFile("testdata/wycheproof.json")), &file))
-	count := map[string]int{}
-	for _, group := range file.TestGroups {
-		var k jose.JSONWebKey
-		require.NoError(t, json.Unmarshal(group.Private, &k))
-		usable, err := jwe.NewKey(k.Key, k.KeyID, k.Algorithm)
-		if shared, ok := k.Key.([]byte); ok {
-			usable, err = jwe.NewDirectKey(shared, k.KeyID, k.Algorithm)
-		} else if err != nil {
-			usable = must(jwe.NewKey(k.Key, k.KeyID, "")) // RSA1_5 stays refused
-		}
-		for _, v := range group.Tests {
-			var raw string
-			if json.Unmarshal(v.JWE, &raw) != nil {
-				raw = string(v.JWE)
-			}
-			plaintext, failed := jwe.Plaintext(raw, []jwe.Key{usable})
-			switch {
-			case err != nil: // RSA1_5 and secrets that wrap a key
-				require.Error(t, failed, v.ID)
-				count["no key"]++
-			case v.Result == "valid" && !slices.Contains(v.Flags, "CompressedPlaintext"):
-				require.NoError(t, failed, v.ID)
-				require.Equal(t, v.PT, hex.EncodeToString(plaintext), v.ID)
-				count["valid"]++
-			default:
-				require.Error(t, failed, v.ID)
-				count["invalid"]++
-			}
-		}
-	}
-	require.Equal(t, map[string]int{"no key": 66, "valid": 40, "invalid": 33}, count)
 }
 
 // Whatever a private key has to find out is answered in the same words.

@@ -26,7 +26,7 @@ import (
 )
 
 // A case is one compact JWS and one document of keys. They are of the classes of
-// the JOSE files of Wycheproof, which no package carries; they are our own.
+// the JOSE files of Wycheproof, with what is not in those.
 type joseCase struct {
 	name       string
 	document   string

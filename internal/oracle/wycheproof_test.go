@@ -9,8 +9,6 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -20,22 +18,6 @@ import (
 	"github.com/oidckit/oidckit/internal/jwt"
 	"github.com/oidckit/oidckit/jwks"
 )
-
-// vectorsFolder names the folder of the vectors; README.md says how to get them.
-const vectorsFolder = "OIDCKIT_WYCHEPROOF"
-
-// readVectors reads a file of the vectors. Where the variable is set, a file that
-// is missing or empty fails the test.
-func readVectors(t *testing.T, name string, v any) {
-	t.Helper()
-	folder := os.Getenv(vectorsFolder)
-	if folder == "" {
-		t.Skip("NOT RUN: " + vectorsFolder + " names no folder with the Wycheproof vectors, see README.md")
-	}
-	data, err := os.ReadFile(filepath.Join(folder, name+"_test.json"))
-	require.NoError(t, err)
-	require.NoError(t, json.Unmarshal(data, v))
-}
 
 type vectorFile struct {
 	NumberOfTests int

@@ -7,7 +7,7 @@
 //   - A copy is fresh for as long as its source says, counted from the start of the
 //     fetch. When it is due it still serves while one fetch in the background
 //     replaces it, until a minute after it was fresh. Whoever comes later waits for
-//     that fetch, unless one has just failed.
+//     that fetch, two seconds at most, unless one has just failed.
 //   - A fetch that fails changes nothing. A copy older than MaxStale beyond its
 //     freshness serves no more: whoever asks gets oidckit.ErrUnavailable.
 //   - A source that failed is left alone for a while, and a newer copy can be

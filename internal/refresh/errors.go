@@ -13,7 +13,8 @@ var (
 	// ErrCrowded is the answer of Renew while too many wait for it.
 	ErrCrowded = errors.New("refresh: too many wait for the same answer")
 
-	errAborted = errors.New("refresh: the fetch ended without an answer")
+	errImpatient = errors.New("refresh: the source takes too long")
+	errAborted   = errors.New("refresh: the fetch ended without an answer")
 )
 
 // tooSoonError is of a budget that was spent on a fetch that failed: nobody can say

@@ -2,8 +2,11 @@ package refresh
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"time"
+
+	"github.com/oidckit/oidckit"
 )
 
 // A flight is a fetch that is under way, or the end of one.
@@ -26,6 +29,20 @@ func (f *flight) wait(ctx context.Context) error {
 		return f.err
 	case <-ctx.Done():
 		return ctx.Err()
+	}
+}
+
+// waitPatiently is wait for who has a copy to go on with.
+func (f *flight) waitPatiently(ctx context.Context) error {
+	end := time.NewTimer(patience)
+	defer end.Stop()
+	select {
+	case <-f.done:
+		return f.err
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-end.C:
+		return errImpatient
 	}
 }
 
@@ -164,9 +181,19 @@ func (v *Value[T]) fail(f *flight, err error) {
 	if v.cfg.RetryAfter != nil {
 		v.pause = max(v.pause, min(v.cfg.RetryAfter(err), maxRetryAfter))
 	}
+	v.follow(err)
 	f.retryAfter = max(0, v.backoff(v.cfg.Now()))
 	if h != nil {
 		v.quiet(h, later(h.due, v.attempt.Add(v.pause), h.freshUntil.Add(v.cfg.MaxStale)))
+	}
+}
+
+// follow takes over the pause of another Value that this one depends on, as keys do on
+// metadata: asking earlier asks nobody, and asking later waits for nothing.
+func (v *Value[T]) follow(err error) {
+	var u *oidckit.UnavailableError
+	if errors.As(err, &u) && u.RetryAfter > 0 {
+		v.pause = v.cfg.Now().Sub(v.attempt) + min(u.RetryAfter, maxRetryAfter)
 	}
 }
 

@@ -382,3 +382,54 @@ func TestReadingAllocatesNothing(t *testing.T) {
 	require.Zero(t, testing.AllocsPerRun(100, func() { _, _ = v.Get(t.Context()) }))
 	require.Zero(t, testing.AllocsPerRun(100, func() { _, _ = v.Peek(now) }))
 }
+
+// A source that hangs stops nobody who has a copy, however long that lay unused.
+func TestK08_HangingSourceStopsNobodyWithACopy(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *source, v *refresh.Value[int]) {
+		require.Equal(t, 1, get(t, v))
+		s.hang.Store(true)
+		time.Sleep(left + 2*time.Minute)
+		start := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := v.Get(ctx)
+		requireUnavailable(t, err, context.DeadlineExceeded) // hanging up is no way to an old key
+		require.Equal(t, 1, get(t, v))
+		require.LessOrEqual(t, time.Since(start), 3*time.Second)
+		start = time.Now()
+		require.Equal(t, 1, get(t, v), "the others do not wait again")
+		require.Zero(t, time.Since(start))
+		require.EqualValues(t, 2, s.fetches.Load())
+
+		// One that is too old is not served, whatever hangs.
+		settle()
+		time.Sleep(maxStale)
+		_, err = v.Get(t.Context())
+		requireUnavailable(t, err, context.DeadlineExceeded)
+	})
+}
+
+// A value that is made of another one comes back when that does: its own pauses
+// would come on top.
+func TestD08_PausesOfAnotherAreTakenOver(t *testing.T) {
+	inBubbleWith(t, jitter, func(t *testing.T, s *source, inner *refresh.Value[int]) {
+		outer := refresh.New(refresh.Config[int]{
+			What: "things", Timeout: 2 * timeout, Cooldown: cooldown, MaxStale: maxStale, Jitter: true, Now: time.Now,
+			Fetch: func(ctx context.Context) (int, time.Duration, error) {
+				value, err := inner.Get(ctx)
+				return value, fresh, err
+			},
+		})
+		s.down.Store(true)
+		fetches := int32(0)
+		for range 4 {
+			_, err := outer.Get(t.Context())
+			e := requireUnavailable(t, err, errDown)
+			require.Greater(t, s.fetches.Load(), fetches, "the source itself was asked")
+			fetches = s.fetches.Load()
+			time.Sleep(e.RetryAfter)
+		}
+		s.down.Store(false)
+		require.Equal(t, int(fetches)+1, get(t, outer))
+	})
+}

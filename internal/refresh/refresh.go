@@ -116,10 +116,15 @@ func (v *Value[T]) servesUntil(h *held[T], trouble bool) time.Time {
 	return h.freshUntil.Add(min(grace, v.cfg.MaxStale))
 }
 
-// inTrouble reports whether the source failed not long ago. The caller holds the
-// lock.
+// patience is how long a fetch may take before the source counts as in trouble. A
+// source that hangs must not stop those who have a copy.
+const patience = 2 * time.Second
+
+// inTrouble reports whether the source failed not long ago, or does not answer. The
+// caller holds the lock.
 func (v *Value[T]) inTrouble(now time.Time) bool {
-	return v.failures > 0 && now.Sub(v.attempt) < v.pause+grace
+	since := now.Sub(v.attempt)
+	return v.failures > 0 && since < v.pause+grace || v.flight != nil && since >= patience
 }
 
 // await is for who gets no copy without a wait: there is none that serves, or it
@@ -130,15 +135,20 @@ func (v *Value[T]) await(ctx context.Context, now time.Time) (value T, err error
 	if f == nil {
 		return value, v.unavailable(v.lastError(), wait)
 	}
-	err = f.wait(ctx)
 	h := v.current.Load()
+	serves := h != nil && now.Before(h.freshUntil.Add(v.cfg.MaxStale))
+	if serves {
+		err = f.waitPatiently(ctx)
+	} else {
+		err = f.wait(ctx)
+	}
 	switch {
 	case err == nil:
+		return v.current.Load().value, nil
+	case serves && (f.landed() || err == errImpatient): //nolint:errorlint // our own
 		return h.value, nil
 	case !f.landed():
 		return value, v.unavailable(err, 0)
-	case h != nil && now.Before(h.freshUntil.Add(v.cfg.MaxStale)):
-		return h.value, nil
 	}
 	return value, v.unavailable(err, f.retryAfter)
 }
