@@ -2,6 +2,7 @@ package jwks
 
 import (
 	"crypto"
+	"errors"
 	"slices"
 
 	"github.com/oidckit/oidckit/internal/jwt"
@@ -13,10 +14,10 @@ import (
 // algorithms. It returns the payload, which may be anything; it is the lowest level
 // there is, and looks at no claim but "iss", for keys that name an issuer.
 //
-// With HS algorithms the keys are symmetric ones, else public ones. A document that
-// holds both is refused: it is a secret that was published, or a public key that will
-// be taken for a secret. Private keys are left out, and other keys chosen and left out
-// by the rules of [ParseSet] and [Source]: "kid", "alg", "use" and "key_ops" count.
+// With HS algorithms the keys are symmetric ones, and a document that holds any other
+// is refused: its secrets are no secrets. Else they are public ones, and secrets and
+// private keys are left out. Keys are chosen and left out by the rules of [ParseSet] and
+// [Source]: "kid", "alg", "use" and "key_ops" count.
 //
 // Errors about the token are of type *[Error] or *[KeyNotFoundError] and answer
 // errors.Is for oidckit.ErrInvalidToken. Others are about the document
@@ -33,8 +34,8 @@ func VerifyCompact(document []byte, compact string, algorithms ...string) (paylo
 	if err != nil {
 		return nil, err
 	}
-	if i := slices.IndexFunc(set.Skipped, isOtherKind); i >= 0 {
-		return nil, set.Skipped[i].Err
+	if slices.ContainsFunc(set.Skipped, func(s Skipped) bool { return errors.Is(s.Err, errNotSymmetric) }) {
+		return nil, errNotSymmetric
 	}
 	t, err := jwt.ParseSigned(compact)
 	if err != nil {
@@ -54,9 +55,6 @@ func VerifyCompact(document []byte, compact string, algorithms ...string) (paylo
 }
 
 var errNotSymmetric = &KeyError{KeyUnsupported, "no symmetric key"}
-
-// isOtherKind: a symmetric key among public ones, or the reverse.
-func isOtherKind(s Skipped) bool { return s.Reason == KeySymmetric || s.Err == error(errNotSymmetric) }
 
 // parseDocument reads a JWK Set or a single JWK.
 func parseDocument(text string, parse func(jwk string) (Key, error)) (Set, error) {
