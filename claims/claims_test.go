@@ -428,3 +428,31 @@ func TestIsMissing(t *testing.T) {
 	require.True(t, claims.IsMissing(fmt.Errorf("wrapped: %w", &claims.Error{Reason: claims.Null})))
 	require.False(t, claims.IsMissing(&claims.Error{Reason: claims.WrongType}))
 }
+
+func TestContains(t *testing.T) {
+	t.Parallel()
+	set, err := claims.Parse([]byte(`{"realm":{"roles":["a","\u0062","c d"]},"one":"a","none":[],"null":null,"number":5,"mixed":["a",5],"object":{}}`))
+	require.NoError(t, err)
+	for _, tt := range []struct {
+		path, want string
+		has        bool
+	}{
+		{"realm.roles", "a", true}, {"realm.roles", "b", true}, {"realm.roles", "c d", true}, {"realm.roles", "c", false}, {"realm.roles", "A", false}, {"realm.roles", "", false},
+		{"one", "a", true}, {"one", "", false}, {"none", "a", false}, {"realm.roles.0", "a", true},
+	} {
+		path, err := claims.ParsePath(tt.path)
+		require.NoError(t, err)
+		has, err := set.Contains(path, tt.want)
+		require.NoError(t, err)
+		require.Equal(t, tt.has, has, tt)
+	}
+	for path, reason := range map[string]claims.Reason{
+		"null": claims.Null, "number": claims.WrongType, "mixed": claims.WrongType, "object": claims.WrongType, "absent": claims.Missing,
+	} {
+		has, err := set.Contains(claims.P(path), "a")
+		var e *claims.Error
+		require.ErrorAs(t, err, &e, path)
+		require.Equal(t, reason, e.Reason, path)
+		require.False(t, has)
+	}
+}

@@ -49,6 +49,30 @@ func (s Set) Strings(p Path) ([]string, error) {
 	return texts, nil
 }
 
+// Contains reports whether want is the string that the path leads to, or one of a list
+// of strings, compared exactly. Errors are those of [Set.Strings].
+func (s Set) Contains(p Path, want string) (bool, error) {
+	value, err := s.lookup(p)
+	if err != nil {
+		return false, err
+	}
+	if text, ok := strictjson.String(value); ok {
+		return text == want, nil
+	}
+	if strictjson.Kind(value) != '[' {
+		return false, wrongType(p, value, "a string or a list of strings")
+	}
+	found := false
+	for e := range strictjson.Elements(value) {
+		text, ok := strictjson.String(e)
+		if !ok {
+			return false, wrongType(p, e, "a list of strings")
+		}
+		found = found || text == want
+	}
+	return found, nil
+}
+
 // Bool returns the boolean that the path leads to. Errors are of type *Error.
 func (s Set) Bool(p Path) (bool, error) {
 	value, err := s.lookup(p)

@@ -88,8 +88,8 @@ func RequireScopes(scopes ...string) Requirement {
 // holds no role.
 func RequireRole(path claims.Path, role string) Requirement {
 	return Requirement{check: func(p *Principal) error {
-		roles, err := p.Claims.Strings(path)
-		if err != nil || role == "" || !slices.Contains(roles, role) {
+		has, err := p.Claims.Contains(path, role)
+		if !has || role == "" {
 			return &RoleError{Path: path, Role: role, Err: err}
 		}
 		return nil

@@ -37,9 +37,18 @@ func decode(dst []byte, s string) (_ []byte, ok bool) {
 		dst = make([]byte, 0, n+8)
 	}
 	buf, out := dst[:n+8], 0
+	t0, t1, t2, t3 := sextet0, sextet1, sextet2, sextet3
 	var seen uint32
-	for len(s) >= 4 {
-		v := sextet0[s[0]] | sextet1[s[1]] | sextet2[s[2]] | sextet3[s[3]]
+	for len(s) >= 8 {
+		high := t0[s[0]] | t1[s[1]] | t2[s[2]] | t3[s[3]]
+		low := t0[s[4]] | t1[s[5]] | t2[s[6]] | t3[s[7]]
+		seen |= high | low
+		binary.BigEndian.PutUint64(buf[out:], uint64(high)<<40|uint64(low)<<16)
+		out += 6
+		s = s[8:]
+	}
+	if len(s) >= 4 {
+		v := t0[s[0]] | t1[s[1]] | t2[s[2]] | t3[s[3]]
 		seen |= v
 		binary.BigEndian.PutUint32(buf[out:], v<<8)
 		out += 3
@@ -49,11 +58,11 @@ func decode(dst []byte, s string) (_ []byte, ok bool) {
 	switch len(s) {
 	case 0:
 	case 2:
-		rest = sextet0[s[0]] | sextet1[s[1]]
+		rest = t0[s[0]] | t1[s[1]]
 		buf[out] = byte(rest >> 16) //nolint:gosec // G115: what is cut off is judged below
 		rest &^= 0xff << 16         // what is left must not be set
 	case 3:
-		rest = sextet0[s[0]] | sextet1[s[1]] | sextet2[s[2]]
+		rest = t0[s[0]] | t1[s[1]] | t2[s[2]]
 		buf[out], buf[out+1] = byte(rest>>16), byte(rest>>8) //nolint:gosec // G115: as above
 		rest &^= 0xffff << 8
 	default:

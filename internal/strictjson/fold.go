@@ -25,24 +25,23 @@ const lower = 0x20 * ones
 // hashPlain hashes an ASCII name, and notes capitals.
 func (s *scanner) hashPlain(n string) uint64 {
 	h := key0 ^ uint64(len(n))
-	var capital uint64
 	rest := n
-	for len(rest) > 8 {
-		x := word(rest[:8])
-		capital |= capitals(x)
-		h = mix(h, x|lower)
-		rest = rest[8:]
+	for ; len(rest) > 8; rest = rest[8:] {
+		h = s.hashWord(h, word(rest[:8]))
+	}
+	if len(n) >= 8 {
+		return s.hashWord(h, word(n[len(n)-8:]))
 	}
 	var x uint64
-	if len(n) >= 8 {
-		x = word(n[len(n)-8:])
-	} else {
-		for k := range len(rest) {
-			x |= uint64(rest[k]) << (8 * k)
-		}
+	for k := range len(rest) {
+		x |= uint64(rest[k]) << (8 * k)
 	}
-	capital |= capitals(x)
-	if capital != 0 && s.depth == 1 {
+	return s.hashWord(h, x)
+}
+
+// hashWord takes the next characters of a name, up to eight, with zeros behind.
+func (s *scanner) hashWord(h, x uint64) uint64 {
+	if capitals(x) != 0 && s.depth == 1 {
 		s.odd = true
 	}
 	return mix(h, x|lower)

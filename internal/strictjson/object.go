@@ -15,6 +15,7 @@ import (
 type Object struct {
 	text    string
 	members []member
+	chains  chains
 	odd     bool // some name is not lower-case ASCII
 }
 
@@ -23,6 +24,30 @@ type member struct {
 	name, nameEnd   int32 // without quotes
 	value, valueEnd int32
 	escaped         bool // the name has to be decoded
+	next            uint8
+}
+
+// chains find members: each begins with the number of the last member whose name has
+// that link, counted from 1, and goes on with its next. Members from maxChained on are
+// in none.
+type chains [32]uint8
+
+const maxChained = 255
+
+func link(name string) uint8 {
+	if name == "" {
+		return 0
+	}
+	n := len(name)
+	return (5*name[0] + 3*name[n-1] + byte(n)) % uint8(len(chains{})) //nolint:gosec // G115: any number will do
+}
+
+// add makes the member that comes next findable.
+func (c *chains) add(name string, i int, m *member) {
+	if i < maxChained {
+		head := &c[link(name)]
+		m.next, *head = *head, uint8(i)+1
+	}
 }
 
 func place(n name, start, end int) member {
@@ -47,11 +72,15 @@ func ParseString(data string) (Object, error) { return parse(data) }
 
 // Get returns the value of the member with exactly this name.
 func (o *Object) Get(name string) (value string, ok bool) {
-	for i := range o.members {
-		m := &o.members[i]
-		// Most names differ in length already.
-		if int(m.nameEnd-m.name) == len(name) && o.text[m.name:m.nameEnd] == name && !m.escaped ||
-			m.escaped && o.name(m) == name {
+	for i := o.chains[link(name)]; i != 0; {
+		m := &o.members[i-1]
+		if o.name(m) == name {
+			return o.text[m.value:m.valueEnd], true
+		}
+		i = m.next
+	}
+	for i := maxChained; i < len(o.members); i++ {
+		if m := &o.members[i]; o.name(m) == name {
 			return o.text[m.value:m.valueEnd], true
 		}
 	}

@@ -24,6 +24,7 @@ type scanner struct {
 	depth int
 	names []name   // of all objects that are open, the innermost last
 	top   []member // of the outermost
+	found chains   // of top
 	odd   bool     // a name at the top is not lower-case ASCII
 	err   *Error
 }
@@ -57,7 +58,7 @@ func parse(data string) (Object, error) {
 	if s.document() == bad {
 		return Object{}, s.err
 	}
-	return Object{text: data, members: append([]member(nil), s.top...), odd: s.odd}, nil
+	return Object{text: data, members: append([]member(nil), s.top...), chains: s.found, odd: s.odd}, nil
 }
 
 // release forgets the document: nothing of it may live on in a pool.
@@ -210,7 +211,9 @@ func (s *scanner) member(i int, o *open) int {
 	start := s.skipSpace(i + 1)
 	end := s.value(start)
 	if end != bad && s.depth == 1 {
-		s.top = append(s.top, place(n, start, end))
+		m := place(n, start, end)
+		s.found.add(s.text(n), len(s.top), &m)
+		s.top = append(s.top, m)
 	}
 	return end
 }
@@ -220,20 +223,45 @@ func (s *scanner) name(i int) (name, int) {
 	if s.at(i) != '"' {
 		return name{}, s.fail(i, Syntax)
 	}
-	end, plain := s.string(i)
-	if end == bad {
+	n, ok := s.shortName(i)
+	if !ok {
+		n = s.longName(i)
+	}
+	if n.end == bad {
 		return name{}, bad
 	}
-	n := name{start: i, end: end, plain: plain}
-	if plain {
-		n.folded = s.hashPlain(s.data[i+1 : end-1])
-	} else {
-		n.folded = s.hashFolded(s.text(n))
-	}
-	if i = s.skipSpace(end); s.at(i) != ':' {
+	if i = s.skipSpace(n.end); s.at(i) != ':' {
 		return name{}, s.fail(i, Syntax)
 	}
 	return n, i
+}
+
+// shortName reads a plain name of less than eight characters, as most are.
+func (s *scanner) shortName(i int) (n name, ok bool) {
+	if i+9 > len(s.data) {
+		return n, false
+	}
+	x := word(s.data[i+1 : i+9])
+	marks := special(x)
+	length := bits.TrailingZeros64(marks) / 8 // 8 if there is no mark
+	if length == 8 || s.data[i+1+length] != '"' {
+		return n, false
+	}
+	x &= 1<<(8*length) - 1
+	return name{start: i, end: i + length + 2, folded: s.hashWord(key0^uint64(length), x), plain: true}, true
+}
+
+func (s *scanner) longName(i int) name {
+	end, plain := s.string(i)
+	n := name{start: i, end: end, plain: plain}
+	switch {
+	case end == bad:
+	case plain:
+		n.folded = s.hashPlain(s.data[i+1 : end-1])
+	default:
+		n.folded = s.hashFolded(s.text(n))
+	}
+	return n
 }
 
 // remember refuses a name that the open object has already, in whatever case.
