@@ -27,29 +27,6 @@ type member struct {
 	next            uint8
 }
 
-// chains find members: each begins with the number of the last member whose name has
-// that link, counted from 1, and goes on with its next. Members from maxChained on are
-// in none.
-type chains [32]uint8
-
-const maxChained = 255
-
-func link(name string) uint8 {
-	if name == "" {
-		return 0
-	}
-	n := len(name)
-	return (5*name[0] + 3*name[n-1] + byte(n)) % uint8(len(chains{})) //nolint:gosec // G115: any number will do
-}
-
-// add makes the member that comes next findable.
-func (c *chains) add(name string, i int, m *member) {
-	if i < maxChained {
-		head := &c[link(name)]
-		m.next, *head = *head, uint8(i)+1
-	}
-}
-
 func place(n name, start, end int) member {
 	return member{ //nolint:gosec // G115: no document is longer
 		name: int32(n.start) + 1, nameEnd: int32(n.end) - 1, value: int32(start), valueEnd: int32(end), escaped: !n.plain,
@@ -143,85 +120,6 @@ func Kind(value string) byte {
 	default:
 		return c
 	}
-}
-
-// Elements yields the elements of a checked value that is a list, and of no other.
-func Elements(value string) iter.Seq[string] {
-	return func(yield func(string) bool) {
-		if Kind(value) != '[' {
-			return
-		}
-		s := scanner{data: value}
-		i, done := s.enter(0, ']')
-		for more := !done; more; {
-			end := s.skip(i)
-			if end == bad || !yield(value[i:end]) {
-				return
-			}
-			i, more = s.next(end, ']')
-		}
-	}
-}
-
-// Member returns a member of a checked value that is an object, and of no other.
-func Member(value, name string) (member string, ok bool) {
-	if Kind(value) != '{' {
-		return "", false
-	}
-	s := scanner{data: value}
-	i, done := s.enter(0, '}')
-	for more := !done; more; {
-		n, colon := s.name(i)
-		if colon == bad {
-			break
-		}
-		start := s.skipSpace(colon + 1)
-		end := s.skip(start)
-		if end == bad {
-			break
-		}
-		if s.text(n) == name {
-			return value[start:end], true
-		}
-		i, more = s.next(end, '}')
-	}
-	return "", false
-}
-
-// skip returns the end of a checked value. It needs to know nothing but strings and
-// brackets. It is bad for what no check has passed.
-func (s *scanner) skip(i int) int {
-	switch s.at(i) {
-	case '"':
-		end, _ := s.string(i)
-		return end
-	case '{', '[':
-		return s.skipNested(i)
-	}
-	for i < len(s.data) && strings.IndexByte(",]} \t\r\n", s.data[i]) < 0 {
-		i++
-	}
-	return i
-}
-
-func (s *scanner) skipNested(i int) int {
-	for depth := 0; i < len(s.data); {
-		switch s.data[i] {
-		case '"':
-			if i, _ = s.string(i); i == bad {
-				return bad
-			}
-			continue
-		case '{', '[':
-			depth++
-		case '}', ']':
-			depth--
-		}
-		if i++; depth == 0 {
-			return i
-		}
-	}
-	return bad
 }
 
 // Unmarshal checks data as Parse does and decodes it into v, matching names

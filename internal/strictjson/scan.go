@@ -2,10 +2,8 @@ package strictjson
 
 import (
 	"math"
-	"math/bits"
 	"strings"
 	"sync"
-	"unicode/utf8"
 )
 
 // What a document may hold. Tokens and metadata of real providers stay far
@@ -30,23 +28,6 @@ type scanner struct {
 }
 
 const bad = -1
-
-// A name is where the name of a member stands, quotes included, with a hash under
-// which all names that differ only in case are equal. What is kept in lists has no
-// pointers, which the garbage collector would have to look at.
-type name struct {
-	start, end int
-	folded     uint64
-	plain      bool
-}
-
-// text decodes a name.
-func (s *scanner) text(n name) string {
-	if !n.plain {
-		return unquote(s.data[n.start:n.end])
-	}
-	return s.data[n.start+1 : n.end-1]
-}
 
 // scanners keep the lists, so that a document costs no more than its Object.
 var scanners = sync.Pool{New: func() any { return new(scanner) }}
@@ -189,20 +170,6 @@ func (s *scanner) object(i int) int {
 	return i
 }
 
-// An open object knows where its names begin, and 256 marks: a name whose mark is
-// not set is not among them, and most need no second look.
-type open struct {
-	outer int
-	marks [4]uint64
-}
-
-func (o *open) mark(folded uint64) (seen bool) {
-	word, bit := &o.marks[folded>>62], uint64(1)<<(folded>>56&63)
-	seen = *word&bit != 0
-	*word |= bit
-	return seen
-}
-
 func (s *scanner) member(i int, o *open) int {
 	n, i := s.name(i)
 	if i == bad || !s.remember(i, n, o) {
@@ -216,85 +183,6 @@ func (s *scanner) member(i int, o *open) int {
 		s.top = append(s.top, m)
 	}
 	return end
-}
-
-// name reads the name of a member and stops at the colon.
-func (s *scanner) name(i int) (name, int) {
-	if s.at(i) != '"' {
-		return name{}, s.fail(i, Syntax)
-	}
-	n, ok := s.shortName(i)
-	if !ok {
-		n = s.longName(i)
-	}
-	if n.end == bad {
-		return name{}, bad
-	}
-	if i = s.skipSpace(n.end); s.at(i) != ':' {
-		return name{}, s.fail(i, Syntax)
-	}
-	return n, i
-}
-
-// shortName reads a plain name of less than eight characters, as most are.
-func (s *scanner) shortName(i int) (n name, ok bool) {
-	if i+9 > len(s.data) {
-		return n, false
-	}
-	x := word(s.data[i+1 : i+9])
-	marks := special(x)
-	length := bits.TrailingZeros64(marks) / 8 // 8 if there is no mark
-	if length == 8 || s.data[i+1+length] != '"' {
-		return n, false
-	}
-	x &= 1<<(8*length) - 1
-	return name{start: i, end: i + length + 2, folded: s.hashWord(key0^uint64(length), x), plain: true}, true
-}
-
-func (s *scanner) longName(i int) name {
-	end, plain := s.string(i)
-	n := name{start: i, end: end, plain: plain}
-	switch {
-	case end == bad:
-	case plain:
-		n.folded = s.hashPlain(s.data[i+1 : end-1])
-	default:
-		n.folded = s.hashFolded(s.text(n))
-	}
-	return n
-}
-
-// remember refuses a name that the open object has already, in whatever case.
-// Two spellings of one name are how a document says one thing to one reader
-// and another thing to the next.
-func (s *scanner) remember(i int, n name, o *open) bool {
-	siblings := s.names[o.outer:]
-	if len(siblings) == maxMembers {
-		s.fail(i, TooManyMembers)
-		return false
-	}
-	if o.mark(n.folded) {
-		for k := range siblings {
-			if siblings[k].folded == n.folded && !s.differ(i, siblings[k], n) {
-				return false
-			}
-		}
-	}
-	s.names = append(s.names, n)
-	return true
-}
-
-// differ compares two names that have the same hash.
-func (s *scanner) differ(i int, a, b name) bool {
-	switch x, y := s.text(a), s.text(b); {
-	case x == y:
-		s.fail(i, DuplicateName)
-	case strings.EqualFold(x, y):
-		s.fail(i, FoldedName)
-	default:
-		return true
-	}
-	return false
 }
 
 func (s *scanner) number(i int) int {
@@ -339,78 +227,3 @@ func (s *scanner) digits(i int) int {
 }
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
-
-// Eight bytes at a time: ones has a 1 in each, highs the highest bit of each.
-const (
-	ones  = 0x0101010101010101
-	highs = 0x8080808080808080
-)
-
-// word returns eight bytes of s, the first of them lowest.
-func word(s string) uint64 {
-	_ = s[7]
-	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
-		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
-}
-
-// special marks the bytes of x that end a run of plain ones: quotes, backslashes,
-// control characters, non-ASCII. The lowest mark is exact; a borrow can set false
-// ones above it.
-func special(x uint64) uint64 {
-	quote, backslash := x^'"'*ones, x^'\\'*ones
-	return (x | (quote - ones) | (backslash - ones) | (x - ' '*ones)) & highs
-}
-
-// string reads a string, and says whether it is plain: ASCII without escapes.
-func (s *scanner) string(i int) (end int, plain bool) {
-	data := s.data
-	plain = true
-	for i++; i < len(data); {
-		if i+8 <= len(data) {
-			marks := special(word(data[i : i+8]))
-			if marks == 0 {
-				i += 8
-				continue
-			}
-			i += bits.TrailingZeros64(marks) / 8
-		}
-		switch c := data[i]; {
-		case c == '"':
-			return i + 1, plain
-		case c < ' ':
-			return s.fail(i, Syntax), false
-		case c == '\\':
-			plain = false
-			if i = s.escape(i); i == bad {
-				return bad, false
-			}
-		case c < utf8.RuneSelf:
-			i++
-		default:
-			plain = false
-			r, size := utf8.DecodeRuneInString(data[i:])
-			if r == utf8.RuneError && size == 1 {
-				return s.fail(i, InvalidUnicode), false
-			}
-			i += size
-		}
-	}
-	return s.fail(i, Syntax), false
-}
-
-func (s *scanner) escape(i int) int {
-	switch s.at(i + 1) {
-	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
-		return i + 2
-	case 'u':
-		_, size := decodeUnicodeEscape(s.data[i:])
-		switch {
-		case size == 0:
-			return s.fail(i, Syntax)
-		case size < 0:
-			return s.fail(i, InvalidUnicode)
-		}
-		return i + size
-	}
-	return s.fail(i, Syntax)
-}
