@@ -21,7 +21,7 @@ func freshness(h http.Header, now func() time.Time) (d time.Duration, told bool)
 	if !told {
 		return 0, false
 	}
-	return min(max(life-age(h), minFresh), maxFresh), true
+	return min(max(max(life, 0)-age(h), minFresh), maxFresh), true
 }
 
 // lifetime: max-age counts before Expires (RFC 9111 section 5.3).

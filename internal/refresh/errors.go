@@ -14,6 +14,7 @@ var (
 	ErrCrowded = errors.New("refresh: too many wait for the same answer")
 
 	errImpatient = errors.New("refresh: the source takes too long")
+	errPanicked  = errors.New("refresh: a function that the fetch called has panicked")
 	errAborted   = errors.New("refresh: the fetch ended without an answer")
 )
 

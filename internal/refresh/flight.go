@@ -78,6 +78,8 @@ func (v *Value[T]) renew(now time.Time) (f *flight, joined bool, wait time.Durat
 	case joined && v.flight.waiters >= maxWaiters:
 		return nil, true, 0, ErrCrowded
 	case joined:
+	case v.askedToWait(now) > 0:
+		return nil, false, v.askedToWait(now), &tooSoonError{v.lastErr}
 	case wait > 0 && v.lastErr != nil:
 		return nil, false, wait, &tooSoonError{v.lastErr}
 	case wait > 0:
@@ -94,6 +96,15 @@ func (v *Value[T]) leave(f *flight) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	f.waiters--
+}
+
+// askedToWait is for how long a source that failed wants to be left alone, by
+// everybody. The caller holds the lock.
+func (v *Value[T]) askedToWait(now time.Time) time.Duration {
+	if v.failures == 0 || !v.asked {
+		return 0
+	}
+	return v.backoff(now)
 }
 
 // backoff is how long a source that failed is left alone. The caller holds the
@@ -136,7 +147,14 @@ func (v *Value[T]) fetch(f *flight) {
 	var value T
 	var freshFor time.Duration
 	err := errAborted // stays if Fetch ends its goroutine
-	defer func() { v.land(f, value, freshFor, err) }()
+	defer func() {
+		// Fetch runs functions of the program. What panics there for a request that
+		// somebody sent must not end the process, as it would not in a handler.
+		if recover() != nil {
+			err = errPanicked
+		}
+		v.land(f, value, freshFor, err)
+	}()
 	value, freshFor, err = v.cfg.Fetch(ctx)
 }
 
@@ -152,6 +170,7 @@ func (v *Value[T]) land(f *flight, value T, freshFor time.Duration, err error) {
 	close(f.done)
 	v.mu.Unlock()
 	if v.cfg.Done != nil {
+		defer func() { _ = recover() }() // what came of the fetch is in place
 		v.cfg.Done(value, err)
 	}
 }
@@ -179,7 +198,9 @@ func (v *Value[T]) fail(f *flight, err error) {
 		v.pause = portion(v.pause, 0.8, 1)
 	}
 	if v.cfg.RetryAfter != nil {
-		v.pause = max(v.pause, min(v.cfg.RetryAfter(err), maxRetryAfter))
+		wish := min(v.cfg.RetryAfter(err), maxRetryAfter)
+		v.asked = wish > 0
+		v.pause = max(v.pause, wish)
 	}
 	v.follow(err)
 	f.retryAfter = max(0, v.backoff(v.cfg.Now()))

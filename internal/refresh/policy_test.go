@@ -10,8 +10,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/oidckit/oidckit"
 	"github.com/oidckit/oidckit/internal/refresh"
 )
 
@@ -431,5 +433,83 @@ func TestD08_PausesOfAnotherAreTakenOver(t *testing.T) {
 		}
 		s.down.Store(false)
 		require.Equal(t, int(fetches)+1, get(t, outer))
+	})
+}
+
+// What panics in a function of the program ends a fetch and not the process.
+func TestG06_PanicsAreFailures(t *testing.T) {
+	inBubbleWith(t, func(cfg *refresh.Config[int]) {
+		fetch := cfg.Fetch
+		cfg.Done = func(int, error) { panic("done") }
+		cfg.Fetch = func(ctx context.Context) (int, time.Duration, error) {
+			n, freshFor, err := fetch(ctx)
+			if n == 1 {
+				panic("fetch")
+			}
+			return n, freshFor, err
+		}
+	}, func(t *testing.T, s *source, v *refresh.Value[int]) {
+		_, err := v.Get(t.Context())
+		require.ErrorIs(t, err, oidckit.ErrUnavailable)
+		time.Sleep(time.Second)
+		require.Equal(t, 2, get(t, v))
+	})
+}
+
+// A copy that serves is given to who found it too old, if the fetch that he would have
+// waited for has failed meanwhile.
+func TestD08_FailureBetweenLookAndWait(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var down atomic.Bool
+		v := refresh.New(refresh.Config[int]{
+			What: "things", Timeout: timeout, Cooldown: cooldown, MaxStale: maxStale, Now: time.Now,
+			Fetch: func(context.Context) (int, time.Duration, error) {
+				if down.Load() {
+					return 0, 0, errDown
+				}
+				return 1, fresh, nil
+			},
+		})
+		get(t, v)
+		down.Store(true)
+		for range 50 {
+			time.Sleep(fresh + 2*time.Minute - time.Second)
+			down.Store(false)
+			time.Sleep(time.Second)
+			get(t, v)
+			down.Store(true)
+			time.Sleep(fresh + 2*time.Minute)
+			var wg sync.WaitGroup
+			for range 50 {
+				wg.Go(func() {
+					_, err := v.Get(t.Context())
+					assert.NoError(t, err)
+				})
+			}
+			wg.Wait()
+		}
+	})
+}
+
+// A source that asks to be left alone is, also by those who want a newer copy.
+func TestK08_RetryAfterHoldsForRenew(t *testing.T) {
+	inBubbleWith(t, func(cfg *refresh.Config[int]) {
+		cfg.RetryAfter = func(error) time.Duration { return time.Minute }
+	}, func(t *testing.T, s *source, v *refresh.Value[int]) {
+		get(t, v)
+		s.down.Store(true)
+		_, err := v.Renew(t.Context())
+		requireUnavailable(t, err, errDown)
+		s.down.Store(false)
+		time.Sleep(cooldown)
+		_, err = v.Renew(t.Context())
+		e := requireUnavailable(t, err, refresh.ErrTooSoon)
+		require.Greater(t, e.RetryAfter, 25*time.Second)
+		require.EqualValues(t, 2, s.fetches.Load())
+		time.Sleep(e.RetryAfter)
+		value, err := v.Renew(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, 3, value)
 	})
 }

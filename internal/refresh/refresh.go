@@ -18,7 +18,7 @@ type Config[T any] struct {
 	// it has taken effect. Nobody waits for it.
 	Done func(value T, err error)
 	// RetryAfter, if not nil, reads from an error of Fetch for how long the source
-	// wants to be left alone. It is, up to a minute.
+	// wants to be left alone. It is, up to a minute, whoever asks.
 	RetryAfter func(err error) time.Duration
 	// Timeout ends a Fetch.
 	Timeout time.Duration
@@ -48,6 +48,7 @@ type Value[T any] struct {
 	renewal  time.Time // start of the last fetch that Renew asked for
 	failures int       // since the last success
 	pause    time.Duration
+	asked    bool // the source itself asked for the pause
 	lastErr  error
 }
 
@@ -133,6 +134,9 @@ func (v *Value[T]) inTrouble(now time.Time) bool {
 func (v *Value[T]) await(ctx context.Context, now time.Time) (value T, err error) {
 	f, wait := v.get(now)
 	if f == nil {
+		if value, ok := v.Peek(now); ok { // a fetch has failed since we looked
+			return value, nil
+		}
 		return value, v.unavailable(v.lastError(), wait)
 	}
 	h := v.current.Load()
