@@ -13,8 +13,8 @@
 //   - [github.com/oidckit/oidckit/claims]: paths into a token's claims and typed
 //     values found there.
 //   - [github.com/oidckit/oidckit/discovery]: provider metadata, fetched or static.
-//   - [github.com/oidckit/oidckit/jwks]: keys that verify tokens, remote, static or
-//     symmetric.
+//   - [github.com/oidckit/oidckit/jwks]: keys that verify tokens, remote, from a
+//     file, static or symmetric; keys that decrypt them.
 //   - [github.com/oidckit/oidckit/clientauth]: how a client proves who it is.
 //
 // # Errors

@@ -20,7 +20,7 @@ type CacheConfig struct {
 	// hosts under. Required.
 	Allow func(issuer string) bool
 	// Template is the configuration of every issuer. Issuer and DiscoveryURL stay
-	// empty, and PublicOnly is set by the cache.
+	// empty, and PublicOnly is set by the cache. Its Header goes to every issuer.
 	Template Config
 	// InsecurePrivateAddresses allows issuers that are not on the public Internet:
 	// whoever decides where an issuer's name leads can then make this process send
@@ -182,8 +182,16 @@ func (c *Cache) full(now time.Time) time.Duration {
 func (c *Cache) remote(issuer string) (*Remote, error) {
 	cfg := c.cfg.Template
 	cfg.Issuer = issuer
-	return New(cfg)
+	r, err := New(cfg)
+	if err == nil {
+		r.largest = largestCached
+	}
+	return r, err
 }
+
+// largestCached bounds what ten thousand issuers can fill: documents are kept, and those
+// of real providers have a tenth of this.
+const largestCached = 64 << 10
 
 // settle: what was invalidated meanwhile is not brought back.
 func (c *Cache) settle(issuer string, r *Remote) {

@@ -63,6 +63,11 @@ type Config struct {
 	Now func() time.Time
 }
 
+// Format prints the issuer with every verb: a header may hold a secret.
+func (cfg Config) Format(f fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(f, "discovery.Config(%s)", cfg.Issuer)
+}
+
 // transport is what package fetch needs to know of cfg.
 func (cfg *Config) transport() fetch.Config {
 	return fetch.Config{

@@ -231,9 +231,14 @@ func TestParseRefuses(t *testing.T) {
 
 func TestJ23_MembersMatchExactly(t *testing.T) {
 	t.Parallel()
-	m, err := discovery.Parse([]byte(document(map[string]any{"jwks_uri": nil, "JWKS_URI": "https://evil.example"})))
+	for _, name := range []string{"JWKS_URI", "jwks_urI", "jwk\u017f_uri"} {
+		m, err := discovery.Parse([]byte(document(map[string]any{"jwks_uri": nil, name: "https://evil.example"})))
+		require.Error(t, err, name)
+		require.Nil(t, m)
+	}
+	m, err := discovery.Parse([]byte(document(map[string]any{"scopes_supported": nil, "SCOPES_SUPPORTED": []string{"x"}})))
 	require.NoError(t, err)
-	require.Empty(t, m.JWKSURI)
+	require.Empty(t, m.ScopesSupported)
 }
 
 func TestRaw(t *testing.T) {

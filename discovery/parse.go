@@ -31,6 +31,9 @@ func decode(data []byte) (*Metadata, error) {
 	if err != nil {
 		return nil, fmt.Errorf("discovery: %w", err)
 	}
+	if object.HasFolded(vital) {
+		return nil, errors.New("discovery: an endpoint in another case, which some would read and others not")
+	}
 	m := &Metadata{raw: object}
 	if name := decodeMembers(reflect.ValueOf(m).Elem(), object.Get); name != "" {
 		return nil, fmt.Errorf("discovery: %s of the metadata is of another type", name)
@@ -40,6 +43,9 @@ func decode(data []byte) (*Metadata, error) {
 	}
 	return m, nil
 }
+
+// vital are the members that must not be there in another case.
+var vital = []string{"issuer", "jwks_uri", "authorization_endpoint", "token_endpoint", "userinfo_endpoint", "end_session_endpoint"}
 
 var errNoIssuer = errors.New("discovery: the metadata have no issuer")
 

@@ -30,6 +30,7 @@ type Remote struct {
 	fetch    *fetch.Client
 	doc      *refresh.Value[*Metadata]
 	freshFor time.Duration
+	largest  int // bytes of a document
 	logger   *slog.Logger
 	tally    tally
 }
@@ -48,12 +49,12 @@ func New(cfg Config) (*Remote, error) {
 	r := &Remote{
 		issuer: cfg.Issuer, places: places(cfg, rewrite), rewrite: rewrite,
 		policy: fetch.Config{InsecureHTTP: cfg.InsecureHTTP, PublicOnly: cfg.PublicOnly},
-		fetch:  fetch.New(cfg.transport()), freshFor: cfg.RefreshAfter, logger: cfg.Logger,
+		fetch:  fetch.New(cfg.transport()), freshFor: cfg.RefreshAfter, logger: cfg.Logger, largest: fetch.MaxBody,
 	}
 	r.setOverride(&cfg.Override)
 	r.doc = refresh.New(refresh.Config[*Metadata]{
 		What: "provider metadata", Fetch: r.load, Timeout: fetch.Timeout,
-		Cooldown: cfg.Cooldown, MaxStale: forever, Jitter: true, RetryAfter: retryAfter, Now: cfg.Now,
+		Cooldown: cfg.Cooldown, MaxStale: forever, Jitter: true, RetryAfter: fetch.RetryAfter, Now: cfg.Now,
 	})
 	return r, nil
 }
@@ -121,15 +122,6 @@ func (r *Remote) load(ctx context.Context) (*Metadata, time.Duration, error) {
 	return m, r.freshFor, err
 }
 
-// retryAfter is for how long an answer wants us to stay away.
-func retryAfter(err error) time.Duration {
-	var e *fetch.Error
-	if errors.As(err, &e) {
-		return e.RetryAfter
-	}
-	return 0
-}
-
 // order returns the places, the one that had the document last before the others.
 func (r *Remote) order() []string {
 	i := slices.Index(r.places, r.tally.read().URL)
@@ -167,6 +159,9 @@ func (r *Remote) read(ctx context.Context, place string) (*Metadata, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(resp.Body) > r.largest {
+		return nil, fetch.ErrTooLarge
+	}
 	m, err := decode(resp.Body)
 	if err != nil {
 		return nil, err
@@ -180,7 +175,26 @@ func (r *Remote) read(ctx context.Context, place string) (*Metadata, error) {
 	if err := r.adopt(m, place); err != nil {
 		return nil, err
 	}
+	if last := r.doc.State().Value; last != nil {
+		if name := m.lost(last); name != "" {
+			return nil, fmt.Errorf("discovery: the document has lost its %s", name)
+		}
+	}
 	return m, nil
+}
+
+// lost names what the provider cannot do without and had before. A document that was cut
+// short, by a cache or by a mistake, is no reason to stop logins for a day.
+func (m *Metadata) lost(last *Metadata) string {
+	switch {
+	case m.JWKSURI == "" && last.JWKSURI != "":
+		return "jwks_uri"
+	case m.TokenEndpoint == "" && last.TokenEndpoint != "":
+		return "token_endpoint"
+	case m.AuthorizationEndpoint == "" && last.AuthorizationEndpoint != "":
+		return "authorization_endpoint"
+	}
+	return ""
 }
 
 // adopt changes what the document says to what the configuration makes of it,

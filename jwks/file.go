@@ -79,17 +79,24 @@ const lookAfter = time.Second
 // does, the others go on with what there is.
 func (f *File) at(ctx context.Context, now time.Time) *fileState {
 	state := f.current.Load()
-	if now.Sub(state.looked) < lookAfter || !f.mu.TryLock() {
+	if recent(state.looked, now) || !f.mu.TryLock() {
 		return state
 	}
 	defer f.mu.Unlock()
 	state = f.current.Load()
-	if now.Sub(state.looked) < lookAfter {
+	if recent(state.looked, now) {
 		return state
 	}
 	next := f.look(ctx, *state, now)
 	f.current.Store(&next)
 	return &next
+}
+
+// recent reports whether t is less than a second ago. A clock that was set back makes
+// nothing recent.
+func recent(t, now time.Time) bool {
+	ago := now.Sub(t)
+	return ago >= 0 && ago < lookAfter
 }
 
 // look returns the state after a look at the file.
@@ -152,6 +159,9 @@ func (f *File) read(ctx context.Context, info fs.FileInfo, err error) (Set, erro
 
 // Keys implements [Source]. It has an answer always.
 func (f *File) Keys(ctx context.Context, q Query) ([]Key, error) {
+	if f == nil || f.now == nil {
+		return nil, errNotMade
+	}
 	keys := match(f.at(ctx, f.now()).set.keys, q)
 	if q.Retry && q.Tried == nil {
 		return nil, nil // they are those of the first answer
@@ -160,8 +170,11 @@ func (f *File) Keys(ctx context.Context, q Query) ([]Key, error) {
 }
 
 // Version implements [Versioned].
-func (f *File) Version(ctx context.Context, now time.Time) (version uint64, ok bool) {
-	return f.at(ctx, now).set.version, true
+func (f *File) Version(ctx context.Context, _ time.Time) (version uint64, ok bool) {
+	if f == nil || f.now == nil {
+		return 0, false
+	}
+	return f.at(ctx, f.now()).set.version, true // by the clock that Keys goes by
 }
 
 // Status says how the file fares. It does not look at it. FreshUntil is when that

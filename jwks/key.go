@@ -70,7 +70,9 @@ func isOf(pattern, issuer string) bool {
 	return ok && found && tenant != "" && !strings.Contains(tenant, "/")
 }
 
-func (k Key) equal(o Key) bool {
+// Equal reports whether two keys are the same in all: material, kid, algorithm and
+// issuer. A [Source] of one's own needs it to answer a Query with Retry.
+func (k Key) Equal(o Key) bool {
 	if k.id != o.id || k.algorithm != o.algorithm || k.issuer != o.issuer {
 		return false
 	}
@@ -81,7 +83,7 @@ func (k Key) equal(o Key) bool {
 // missing counts those of keys that are not among others.
 func missing(keys, others []Key) (n int) {
 	for _, k := range keys {
-		if !slices.ContainsFunc(others, k.equal) {
+		if !slices.ContainsFunc(others, k.Equal) {
 			n++
 		}
 	}

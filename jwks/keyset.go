@@ -59,7 +59,8 @@ func CheckAlgorithms(algorithms []string) error {
 }
 
 // A KeySet makes a [Source] a KeySet of github.com/coreos/go-oidc/v3/oidc, so
-// that a program can use the one with the other.
+// that a program can use the one with the other. go-oidc makes texts of errors: who has
+// to tell an outage from a bad token wraps VerifySignature and keeps its error.
 type KeySet struct {
 	Source Source
 	// Algorithms are the allowed ones, none of them means none.

@@ -67,6 +67,11 @@ type RemoteConfig struct {
 	Now func() time.Time
 }
 
+// Format prints the URL with every verb: a header may hold a secret.
+func (cfg RemoteConfig) Format(f fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(f, "jwks.RemoteConfig(%s)", cfg.URL)
+}
+
 // Remote is a [Source] that reads a provider's JWK Set. It fetches when it is
 // first asked, and costs nothing while nobody asks: no goroutine, no timer. Who
 // reads keys that are fresh takes no lock. It is safe for concurrent use; make one
@@ -111,7 +116,7 @@ func newRemote(cfg RemoteConfig, client *fetch.Client) *Remote {
 	}}
 	r.loader.suspects = r.misses.many
 	r.set = refresh.New(refresh.Config[*snapshot]{
-		What: "verification keys", Fetch: r.loader.load, Done: r.loader.done, RetryAfter: retryAfter, Timeout: 2 * fetch.Timeout,
+		What: "verification keys", Fetch: r.loader.load, Done: r.loader.done, RetryAfter: fetch.RetryAfter, Timeout: 2 * fetch.Timeout,
 		Cooldown: cfg.Cooldown, MaxStale: cfg.MaxStale, Jitter: true, Now: cfg.Now,
 	})
 	return r
@@ -123,17 +128,14 @@ func setDefault(d *time.Duration, value time.Duration) {
 	}
 }
 
-func retryAfter(err error) time.Duration {
-	var e *fetch.Error
-	if errors.As(err, &e) {
-		return e.RetryAfter
-	}
-	return 0
-}
+var errNotMade = errors.New("jwks: the source was not made by its constructor")
 
 // Keys implements [Source]. Keys that cannot be fetched are an error of type
 // *oidckit.UnavailableError.
 func (r *Remote) Keys(ctx context.Context, q Query) ([]Key, error) {
+	if r == nil || r.set == nil {
+		return nil, errNotMade
+	}
 	now := r.loader.now()
 	set, ok := r.set.Peek(now)
 	if !ok {
@@ -204,6 +206,9 @@ func (r *Remote) refuse(err error) {
 
 // Version implements [Versioned].
 func (r *Remote) Version(_ context.Context, now time.Time) (version uint64, ok bool) {
+	if r == nil || r.set == nil {
+		return 0, false
+	}
 	set, ok := r.set.Peek(now)
 	if !ok {
 		return 0, false
@@ -214,6 +219,9 @@ func (r *Remote) Version(_ context.Context, now time.Time) (version uint64, ok b
 // Ready fetches the set if it was not fetched, and reports whether keys can be
 // had.
 func (r *Remote) Ready(ctx context.Context) error {
+	if r == nil || r.set == nil {
+		return errNotMade
+	}
 	_, err := r.set.Get(ctx)
 	return err
 }

@@ -1,7 +1,6 @@
 package jwks
 
 import (
-	"errors"
 	"fmt"
 	"iter"
 
@@ -47,7 +46,7 @@ func parseSet(text string) (Set, error) {
 func parseMembers(object strictjson.Object, parse func(member string) (Key, error)) (set Set, err error) {
 	value, _ := object.Get("keys")
 	if strictjson.Kind(value) != '[' {
-		return Set{}, errors.New(`jwks: "keys" is missing or no list`)
+		return Set{}, &KeyError{KeyMalformed, `"keys" is missing or no list`}
 	}
 	i := 0
 	for member := range firstMembers(value) {

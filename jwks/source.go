@@ -18,7 +18,9 @@ type Source interface {
 	//
 	// A Query with Retry follows one whose keys did not verify the signature: a
 	// provider may have replaced a key under the same "kid". The source then
-	// returns only keys that are not among those that were tried.
+	// returns only keys that are not among those that were tried ([Key.Equal]). A source
+	// that has all its keys at hand can leave this and the choice by kid, type and
+	// algorithm to Static(keys).Keys(ctx, q).
 	//
 	// The answer belongs to the source and must not be changed.
 	Keys(ctx context.Context, q Query) ([]Key, error)
@@ -38,7 +40,7 @@ type Query struct {
 // Versioned is a [Source] that tells whether what it said still holds: as long as
 // it answers with the same version and ok, a signature that one of its keys has
 // verified need not be verified again. All sources of this package are Versioned. A
-// source that is not works as well; each of its tokens is verified each time.
+// source that is not verifies as well, but has no place under a cache of tokens.
 type Versioned interface {
 	Source
 
@@ -97,7 +99,7 @@ func untried(keys []Key, q Query) []Key {
 	if len(q.Tried) == 0 {
 		return keys
 	}
-	return slices.DeleteFunc(slices.Clone(keys), func(k Key) bool { return slices.ContainsFunc(q.Tried, k.equal) })
+	return slices.DeleteFunc(slices.Clone(keys), func(k Key) bool { return slices.ContainsFunc(q.Tried, k.Equal) })
 }
 
 // Static holds keys that never change. The zero Static has none.

@@ -19,6 +19,9 @@ func Symmetric(secret []byte, algorithms ...string) (Source, error) {
 	if len(bytes.Trim(secret, "\x00")) == 0 {
 		return nil, errors.New("jwks: the secret is empty, or all its bytes are zero")
 	}
+	if len(algorithms) == 0 {
+		return nil, fmt.Errorf("jwks: Symmetric needs one or more algorithms of %v", jwt.Symmetric)
+	}
 	keys := make(Static, 0, len(algorithms))
 	for _, alg := range algorithms {
 		if !slices.Contains(jwt.Symmetric, alg) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/oidckit/oidckit/oidc"
@@ -135,10 +136,13 @@ func isToken68(s string) bool {
 // for mistakes of this program.
 func (b *Bearer) Handler(next http.Handler, require ...Requirement) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		p, err := b.Authenticate(r.Context(), Credentials{Authorization: r.Header.Values("Authorization")})
-		if err == nil && strings.Contains(r.URL.RawQuery, "access_token") && r.URL.Query().Has("access_token") {
-			err = ErrMalformed // two credentials (RFC 6750 section 2); the one in the query is in every log by now
+		credentials := Credentials{Authorization: r.Header.Values("Authorization")}
+		if len(credentials.Authorization) > 0 && hasTokenInQuery(r.URL.RawQuery) {
+			// Two credentials (RFC 6750 section 2); the one in the query is in every log by now.
+			b.refuse(w, r, ErrMalformed)
+			return
 		}
+		p, err := b.Authenticate(r.Context(), credentials)
 		if err == nil {
 			err = checkAll(require, p)
 		}
@@ -148,6 +152,22 @@ func (b *Bearer) Handler(next http.Handler, require ...Requirement) http.Handler
 		}
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), principalKey{}, p)))
 	})
+}
+
+// hasTokenInQuery reads a query as generously as anybody might who reads it later.
+func hasTokenInQuery(query string) bool {
+	for query != "" {
+		end := strings.IndexAny(query, "&;")
+		if end < 0 {
+			end = len(query)
+		}
+		name, _, _ := strings.Cut(query[:end], "=")
+		if plain, err := url.QueryUnescape(name); err == nil && plain == "access_token" {
+			return true
+		}
+		query = query[min(end+1, len(query)):]
+	}
+	return false
 }
 
 type principalKey struct{}

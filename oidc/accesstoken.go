@@ -128,7 +128,7 @@ func (v *AccessTokenVerifier) Verify(ctx context.Context, raw string) (*AccessTo
 		return nil, errors.New("oidc: AccessTokenVerifier was not made by NewAccessTokenVerifier")
 	}
 	now := v.provider.now()
-	token, r := v.cache.get(ctx, raw, now)
+	token, r := v.recall(ctx, raw, now)
 	if token != nil {
 		return token, nil
 	}
@@ -137,7 +137,21 @@ func (v *AccessTokenVerifier) Verify(ctx context.Context, raw string) (*AccessTo
 		return nil, err
 	}
 	defer parsed.Release()
-	if token, err = v.verifyParsed(ctx, parsed, now); err != nil {
+	return v.verifyAndKeep(ctx, raw, parsed, now, r)
+}
+
+// recall looks into the cache. Encrypted tokens are not in it: whoever knows the inner
+// one can encrypt it in endless ways, each of them another token.
+func (v *AccessTokenVerifier) recall(ctx context.Context, raw string, now time.Time) (*AccessToken, receipt) {
+	if len(v.decryption) > 0 {
+		return nil, receipt{}
+	}
+	return v.cache.get(ctx, raw, now)
+}
+
+func (v *AccessTokenVerifier) verifyAndKeep(ctx context.Context, raw string, parsed *jwt.Token, now time.Time, r receipt) (*AccessToken, error) {
+	token, err := v.verifyParsed(ctx, parsed, now)
+	if err != nil {
 		return nil, err
 	}
 	v.cache.put(raw, token, r, now, v.goodUntil(token))
@@ -185,7 +199,7 @@ func (v *AccessTokenVerifier) judge(parsed *jwt.Token, p payload, now time.Time)
 	if err != nil {
 		return r, err
 	}
-	if r.subject, err = identifier(p, "sub", ReasonSubject); err != nil {
+	if r.subject, err = subject(p); err != nil {
 		return r, err
 	}
 	if err := v.checkAudience(p, r.audience); err != nil {

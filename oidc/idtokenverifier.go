@@ -95,6 +95,9 @@ func (v *IDTokenVerifier) Verify(ctx context.Context, raw, nonce string) (*IDTok
 // VerifyIDToken verifies an ID token that was issued to this client, as
 // [IDTokenVerifier.Verify] does. Logins use [Client.Finish], which calls this.
 func (c *Client) VerifyIDToken(ctx context.Context, raw, nonce string) (*IDToken, error) {
+	if c == nil {
+		return nil, errors.New("oidc: Client was not made by NewClient")
+	}
 	return c.idTokens.Verify(ctx, raw, nonce)
 }
 
@@ -142,7 +145,7 @@ func (v *IDTokenVerifier) judge(parsed *jwt.Token, p payload, nonce func(payload
 	if err != nil {
 		return r, err
 	}
-	if r.subject, err = identifier(p, "sub", ReasonSubject); err != nil {
+	if r.subject, err = subject(p); err != nil {
 		return r, err
 	}
 	if r.issuedAt.IsZero() {

@@ -21,12 +21,17 @@ type IssuersConfig struct {
 	// for example. What it is asked for stands in a token that nobody has verified, so
 	// it must look the issuer up in a list of its own and never ask the issuer. No
 	// verifier and no error means that the issuer is not trusted. Answers are kept,
-	// and asked for anew after RefreshAfter. Nil trusts nobody else.
+	// and asked for anew after RefreshAfter; while that fails the old one counts, for as
+	// long again, so a tenant is put out by an answer without verifier, not by an error.
+	// A call gets 10 s and a context of its own.
+	// At most 64 calls run at the same time, beyond which tokens are told to come again
+	// (oidckit.ErrUnavailable). Nil trusts nobody else.
 	Resolve func(ctx context.Context, issuer string) (*AccessTokenVerifier, error)
 	// MaxResolved is how many answers with a verifier are kept; default 10,000.
 	MaxResolved int
 	// RefreshAfter is how long an answer with a verifier counts; default 10 min. One
-	// without counts a tenth of that.
+	// without counts a tenth of that. An answer that is due is asked for in the
+	// background, and counts for up to a minute meanwhile.
 	RefreshAfter time.Duration
 	// Now tells the time; nil means time.Now.
 	Now func() time.Time
@@ -40,14 +45,17 @@ type Issuers struct {
 	cfg       IssuersConfig
 	known     map[string]*AccessTokenVerifier
 	templates []*AccessTokenVerifier
+	asking    chan struct{} // room for those who ask Resolve at the same time
 	resolved  *otter.Cache[string, *resolution]
 	unknown   *otter.Cache[string, *resolution] // strangers invent issuers without end: they have a place of their own
 }
 
 type resolution = refresh.Value[*AccessTokenVerifier]
 
-// Bounds of what is remembered of issuers that Resolve does not know.
-const maxUnknown = 1000
+const (
+	maxUnknown = 1000 // issuers that Resolve does not know, or none of whose tokens was good yet
+	maxAsking  = 64   // calls of Resolve at the same time: strangers can cause as many
+)
 
 // NewIssuers returns a verifier for several issuers. It does no I/O; errors are about
 // cfg alone.
@@ -67,7 +75,7 @@ func NewIssuers(cfg IssuersConfig) (*Issuers, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	i := &Issuers{cfg: cfg, known: make(map[string]*AccessTokenVerifier)}
+	i := &Issuers{cfg: cfg, known: make(map[string]*AccessTokenVerifier), asking: make(chan struct{}, maxAsking)}
 	for _, v := range cfg.Verifiers {
 		if err := i.add(v); err != nil {
 			return nil, err
@@ -82,6 +90,9 @@ func NewIssuers(cfg IssuersConfig) (*Issuers, error) {
 func (i *Issuers) add(v *AccessTokenVerifier) error {
 	if v == nil || v.provider == nil {
 		return errors.New("oidc: IssuersConfig.Verifiers has one that was not made by NewAccessTokenVerifier")
+	}
+	if v.checkPlain() != nil {
+		return fmt.Errorf("oidc: IssuersConfig.Verifiers: the tokens of %q are encrypted, and do not show their issuer", v.provider.issuer)
 	}
 	if policy := &v.provider.issuers; policy.isTemplate() {
 		for _, t := range i.templates {
@@ -103,7 +114,7 @@ func (i *Issuers) add(v *AccessTokenVerifier) error {
 
 // Verify verifies a JWT access token of one of the issuers, as
 // [AccessTokenVerifier.Verify] does. Encrypted tokens do not show their issuer, and are
-// refused. Caches of the verifiers are not used.
+// refused.
 func (i *Issuers) Verify(ctx context.Context, raw string) (*AccessToken, error) {
 	if i == nil || i.known == nil {
 		return nil, errors.New("oidc: Issuers was not made by NewIssuers")
@@ -127,7 +138,15 @@ func (i *Issuers) Verify(ctx context.Context, raw string) (*AccessToken, error) 
 	if err := v.checkPlain(); err != nil {
 		return nil, err
 	}
-	return v.verifyParsed(ctx, parsed, v.provider.now())
+	now := v.provider.now()
+	token, r := v.recall(ctx, raw, now)
+	if token == nil {
+		token, err = v.verifyAndKeep(ctx, raw, parsed, now, r)
+	}
+	if err == nil {
+		i.settle(iss)
+	}
+	return token, err
 }
 
 func (i *Issuers) find(ctx context.Context, iss string) (*AccessTokenVerifier, error) {
@@ -147,25 +166,42 @@ func (i *Issuers) find(ctx context.Context, iss string) (*AccessTokenVerifier, e
 
 // resolve asks for a verifier once, however many tokens of an issuer come at a time.
 func (i *Issuers) resolve(ctx context.Context, iss string) (*AccessTokenVerifier, error) {
-	r, known := i.resolved.GetIfPresent(iss)
-	if !known {
+	r, ok := i.resolved.GetIfPresent(iss)
+	if !ok {
 		r, _ = i.unknown.SetIfAbsent(strings.Clone(iss), i.resolution(iss))
 	}
-	v, err := r.Get(ctx)
-	if err == nil && v != nil && !known {
+	return r.Get(ctx)
+}
+
+// settle keeps an answer among those of tenants, once a token of theirs was good. What
+// strangers make up cannot get there.
+func (i *Issuers) settle(iss string) {
+	if r, ok := i.unknown.GetIfPresent(iss); ok {
 		i.resolved.Set(strings.Clone(iss), r)
 		i.unknown.Invalidate(iss)
 	}
-	return v, err
 }
+
+// ask asks Resolve, unless too many do.
+func (i *Issuers) ask(ctx context.Context, iss string) (*AccessTokenVerifier, error) {
+	select {
+	case i.asking <- struct{}{}:
+		defer func() { <-i.asking }()
+		return i.cfg.Resolve(ctx, iss)
+	default:
+		return nil, errAsking
+	}
+}
+
+var errAsking = errors.New("oidc: IssuersConfig.Resolve is busy with other issuers")
 
 func (i *Issuers) resolution(iss string) *resolution {
 	iss = strings.Clone(iss)
 	return refresh.New(refresh.Config[*AccessTokenVerifier]{
 		What:    "the verifier of an issuer",
-		Timeout: resolveTimeout, Cooldown: time.Minute, MaxStale: time.Hour, Now: i.cfg.Now,
+		Timeout: resolveTimeout, Cooldown: time.Minute, MaxStale: i.cfg.RefreshAfter, Now: i.cfg.Now,
 		Fetch: func(ctx context.Context) (*AccessTokenVerifier, time.Duration, error) {
-			v, err := i.cfg.Resolve(ctx, iss)
+			v, err := i.ask(ctx, iss)
 			switch {
 			case err != nil:
 				return nil, 0, err

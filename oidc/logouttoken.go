@@ -46,7 +46,7 @@ type LogoutToken struct {
 	Subject   string // "sub", may be empty; unique within Issuer only
 	SessionID string // "sid", may be empty
 	Audience  []string
-	ID        string // "jti": a token is good once, and whoever ends sessions remembers it until Expiry
+	ID        string // "jti": a token is good once; whoever ends sessions remembers it until Expiry plus Leeway
 	IssuedAt  time.Time
 	Expiry    time.Time
 	Claims    claims.Set
@@ -89,8 +89,9 @@ func NewLogoutTokenVerifier(p *Provider, cfg LogoutTokenConfig) (*LogoutTokenVer
 	return &LogoutTokenVerifier{trust: t, clientID: cfg.ClientID}, nil
 }
 
-// Verify verifies a logout token (OpenID Connect Back-Channel Logout 1.0 section 2.6),
-// all but that it is new: compare ID with those that came before. An error is an
+// Verify verifies a logout token, the form parameter "logout_token" of the request
+// (OpenID Connect Back-Channel Logout 1.0 sections 2.5 and 2.6), all but that it is new:
+// compare ID with those that came before. An error is an
 // *[Error] if the token is at fault, and answers errors.Is for oidckit.ErrUnavailable
 // if it could not be judged. A nil or zero verifier refuses everything.
 func (v *LogoutTokenVerifier) Verify(ctx context.Context, raw string) (*LogoutToken, error) {
@@ -146,7 +147,7 @@ func (t *LogoutToken) readSession(p payload) (err error) {
 		return err
 	}
 	if p.has("sub") {
-		if t.Subject, err = identifier(p, "sub", ReasonSubject); err != nil {
+		if t.Subject, err = subject(p); err != nil {
 			return err
 		}
 	}

@@ -38,11 +38,15 @@ type Config struct {
 	// DiscoveryURL is where the metadata are, if not where the specifications put them
 	// for Issuer; Rewrite maps the origins of endpoints that this process calls to
 	// others; Override replaces single members of the metadata. See [discovery.Config].
+	// With Override.JWKSURI keys need no metadata, and do not heal if they move.
 	DiscoveryURL string
 	Rewrite      map[string]string
 	Override     discovery.Metadata
 	// Metadata, if not nil, are used in place of discovery: nothing is fetched.
 	Metadata *discovery.Metadata
+	// MetadataSource, if not nil, is used in place of discovery: what
+	// [discovery.Cache.Source] has for Issuer, for example.
+	MetadataSource discovery.Source
 	// Keys, if not nil, are used in place of the provider's jwks_uri.
 	Keys jwks.Source
 
@@ -51,7 +55,7 @@ type Config struct {
 	// followed, and an answer takes 10 s and 1 MiB at most. Nil means one of our
 	// own.
 	HTTPClient *http.Client
-	// Header is added to every request.
+	// Header is added to every request, to whatever host the metadata name.
 	Header http.Header
 	// InsecureHTTP allows plain http to hosts other than loopback.
 	InsecureHTTP bool
@@ -68,6 +72,9 @@ type Config struct {
 	// Now tells the time; nil means time.Now.
 	Now func() time.Time
 }
+
+// Format prints the issuer with every verb: a header may hold a secret.
+func (c Config) Format(f fmt.State, _ rune) { _, _ = fmt.Fprintf(f, "oidc.Config(%s)", c.Issuer) }
 
 // A Provider is an OpenID provider: an issuer, its metadata and its keys. It is
 // safe for concurrent use; make one per issuer and share it.
@@ -127,6 +134,11 @@ func newMetadata(cfg Config) (discovery.Source, error) {
 	switch {
 	case cfg.Issuer == "":
 		return nil, errors.New("oidc: Config.Issuer is required, unless Config.Metadata are given")
+	case cfg.MetadataSource != nil:
+		if cfg.Metadata != nil || cfg.DiscoveryURL != "" || cfg.Rewrite != nil || !reflect.ValueOf(cfg.Override).IsZero() {
+			return nil, errors.New("oidc: Config.MetadataSource replaces Metadata, DiscoveryURL, Rewrite and Override")
+		}
+		return cfg.MetadataSource, nil
 	case cfg.Metadata == nil:
 		return discovery.New(discovery.Config{
 			Issuer: cfg.Issuer, DiscoveryURL: cfg.DiscoveryURL, Rewrite: cfg.Rewrite, Override: cfg.Override,
@@ -151,6 +163,9 @@ func (p *Provider) Format(f fmt.State, _ rune) { _, _ = fmt.Fprintf(f, "oidc.Pro
 
 // Metadata returns the provider's metadata, fetched if need be.
 func (p *Provider) Metadata(ctx context.Context) (*discovery.Metadata, error) {
+	if p == nil || p.metadata == nil {
+		return nil, errors.New("oidc: Provider was not made by NewProvider")
+	}
 	return p.metadata.Metadata(ctx)
 }
 
@@ -158,7 +173,7 @@ func (p *Provider) Metadata(ctx context.Context) (*discovery.Metadata, error) {
 // were not: call it at start-up to warm up, and from a readiness probe. Whether
 // a program waits for it is the program's choice.
 func (p *Provider) Ready(ctx context.Context) error {
-	if _, err := p.metadata.Metadata(ctx); err != nil {
+	if _, err := p.Metadata(ctx); err != nil {
 		return err
 	}
 	if r, ok := p.keys.(interface{ Ready(context.Context) error }); ok {
@@ -172,7 +187,10 @@ func (p *Provider) Ready(ctx context.Context) error {
 // provider may have moved its keys.
 func (p *Provider) locateKeys(ctx context.Context, suspect bool) (string, error) {
 	read := p.metadata.Metadata
-	if r, ok := p.metadata.(*discovery.Remote); ok && suspect {
+	r, ok := p.metadata.(interface {
+		Renew(ctx context.Context) (*discovery.Metadata, error)
+	})
+	if ok && suspect {
 		read = r.Renew
 	}
 	m, err := read(ctx)

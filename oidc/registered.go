@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/oidckit/oidckit/claims"
 	"github.com/oidckit/oidckit/internal/strictjson"
@@ -123,8 +125,20 @@ func notInFuture(p payload, name string, now time.Time) (time.Time, error) {
 // issuers and audiences are URLs.
 const maxIdentifier = 1024
 
-// identifier reads a text that names somebody. Control characters have no place
-// in one: what shows alike would not be equal.
+// subject reads "sub": "It MUST NOT exceed 255 ASCII characters in length" (OpenID
+// Connect Core section 2).
+func subject(p payload) (string, error) {
+	s, err := identifier(p, "sub", ReasonSubject)
+	if err == nil && len(s) > maxSubject {
+		return "", &Error{Reason: ReasonSubject, Claim: "sub", Err: errNoIdentifier}
+	}
+	return s, err
+}
+
+const maxSubject = 255
+
+// identifier reads a text that names somebody. Characters that nobody sees have no
+// place in one: what shows alike would not be equal.
 func identifier(p payload, name string, reason Reason) (string, error) {
 	s, err := p.text(name)
 	if err != nil {
@@ -136,19 +150,26 @@ func identifier(p payload, name string, reason Reason) (string, error) {
 	return s, nil
 }
 
-var errNoIdentifier = errors.New("empty, too long or with control characters")
+var errNoIdentifier = errors.New("empty, too long or with invisible characters")
 
 func isIdentifier(s string) bool {
 	if s == "" || len(s) > maxIdentifier {
 		return false
 	}
 	for i := range len(s) {
-		if s[i] < 0x20 || s[i] == 0x7f {
+		switch c := s[i]; {
+		case c < 0x20 || c == 0x7f:
 			return false
+		case c >= utf8.RuneSelf:
+			return !strings.ContainsFunc(s[i:], isInvisible)
 		}
 	}
 	return true
 }
+
+// isInvisible: control and format characters, such as those that turn the direction of
+// text.
+func isInvisible(r rune) bool { return unicode.In(r, unicode.Cc, unicode.Cf) }
 
 const maxAudiences = 32
 
@@ -173,7 +194,7 @@ func audience(p payload) ([]string, error) {
 	return aud, nil
 }
 
-var errNoAudience = errors.New("missing, or not one to 32 names, or one of them is empty, too long or has control characters")
+var errNoAudience = errors.New("missing, or not one to 32 names, or one of them is empty, too long or has invisible characters")
 
 func allIdentifiers(list []string) bool {
 	return !slices.ContainsFunc(list, func(s string) bool { return !isIdentifier(s) })

@@ -17,7 +17,8 @@ import (
 // one that was verified by this verifier, with keys that the provider still publishes,
 // and has not expired. What changes from request to request is not kept: Bearer checks
 // scopes and roles each time. A token that the provider revoked is good until it
-// expires, with a cache as without one. Tokens that are refused are never kept.
+// expires, with a cache as without one. Tokens that are refused are never kept. A
+// verifier with DecryptionKeys keeps none.
 //
 // The cache holds the tokens themselves, in memory.
 type TokenCacheConfig struct {
@@ -86,8 +87,8 @@ func newTokenCache(cfg TokenCacheConfig, keys jwks.Source) (*tokenCache, error) 
 }
 
 // tail is the key of a token: the end of its signature, which hashes faster than the
-// whole. Only the issuer can make one that gets into the cache, so nobody can make two
-// tokens meet there; if two did, they would displace each other and no more.
+// whole. If two met there, they would displace each other and no more. A token has one
+// spelling, hence one entry; with ECDSA, whose signatures have a twin, it may have two.
 func tail(raw string) string { return raw[max(0, len(raw)-tailLength):] }
 
 const tailLength = 43 // characters: 256 bits

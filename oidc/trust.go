@@ -37,8 +37,8 @@ const (
 // newTrust fills in the defaults of t and checks it. The name is that of the
 // configuration, for errors.
 func newTrust(name string, t trust) (trust, error) {
-	if t.provider == nil {
-		return t, fmt.Errorf("oidc: %s needs a provider", name)
+	if t.provider == nil || t.provider.now == nil {
+		return t, fmt.Errorf("oidc: %s needs a provider that NewProvider made", name)
 	}
 	if t.keys == nil {
 		t.keys = t.provider.keys
@@ -56,6 +56,12 @@ func newTrust(name string, t trust) (trust, error) {
 	}
 	if t.maxAge < 0 || t.maxAge > longestLife {
 		return t, fmt.Errorf("oidc: %s.MaxAge must be between 0, which is no limit, and ten years", name)
+	}
+	if slices.ContainsFunc(t.decryption, func(k jwks.DecryptionKey) bool { return len(k.Algorithms()) == 0 }) {
+		return t, fmt.Errorf("oidc: %s.DecryptionKeys has one that was not made by package jwks", name)
+	}
+	if t.plain && len(t.decryption) == 0 {
+		return t, fmt.Errorf("oidc: %s.InsecureAllowUnencrypted goes with DecryptionKeys", name)
 	}
 	if slices.ContainsFunc(t.required, claims.Path.IsZero) {
 		return t, fmt.Errorf("oidc: %s.RequiredClaims has an empty path", name)

@@ -28,3 +28,12 @@ func retryAfter(resp *http.Response, now time.Time) time.Duration {
 	}
 	return min(max(date.Sub(now), 0), maxRetryAfter)
 }
+
+// RetryAfter reads from an error for how long the other side wants to be left alone.
+func RetryAfter(err error) time.Duration {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.RetryAfter
+	}
+	return 0
+}

@@ -131,7 +131,7 @@ func (k Key) fits(t *token) bool {
 }
 
 // maxTries is how many keys are tried for a token.
-const maxTries = 4
+const maxTries = 2
 
 // choose returns the keys that fit a token by kid, type and algorithm together.
 // A token without "kid" may be for each key that fits. A "kid" that no key has

@@ -78,7 +78,8 @@ func golangPayload(alg, raw string) ([]byte, error) {
 func golangVerify(alg, raw string) error {
 	return golangParse(alg, raw, &golangjwt.RegisteredClaims{},
 		golangjwt.WithIssuer(issuer), golangjwt.WithAudience(audience), golangjwt.WithExpirationRequired(), golangjwt.WithIssuedAt(),
-		golangjwt.WithLeeway(leeway), golangjwt.WithTimeFunc(now))
+		// It cuts the fraction off "exp", so a second is not told from the next.
+		golangjwt.WithLeeway(leeway+time.Second), golangjwt.WithTimeFunc(now))
 }
 
 func golangParse(alg, raw string, claims golangjwt.Claims, options ...golangjwt.ParserOption) error {
@@ -109,7 +110,7 @@ func goidcPayload(alg, raw string) ([]byte, error) {
 // go-oidc has no leeway for "exp"; an earlier clock is one. For "nbf" it has five minutes.
 func goidcVerify(alg, raw string) error {
 	_, err := goidc.NewVerifier(issuer, goidcKeys(alg), &goidc.Config{
-		ClientID: audience, SupportedSigningAlgs: namesOf(alg), Now: func() time.Time { return now().Add(-leeway) },
+		ClientID: audience, SupportedSigningAlgs: namesOf(alg), Now: func() time.Time { return now().Add(-leeway - time.Second) },
 	}).Verify(context.Background(), raw)
 	return err
 }
@@ -140,7 +141,7 @@ func jwxVerify(alg, raw string) error {
 	return jwxTry(alg, func(algorithm jwa.SignatureAlgorithm) error {
 		_, err := jwxjwt.Parse([]byte(raw), jwxjwt.WithKey(algorithm, keys()[alg].public),
 			jwxjwt.WithIssuer(issuer), jwxjwt.WithAudience(audience), jwxjwt.WithRequiredClaim("exp"),
-			jwxjwt.WithAcceptableSkew(leeway), jwxjwt.WithClock(jwxjwt.ClockFunc(now)))
+			jwxjwt.WithAcceptableSkew(leeway+time.Second), jwxjwt.WithClock(jwxjwt.ClockFunc(now)))
 		return err
 	})
 }

@@ -76,13 +76,14 @@ func (o *Object) All() iter.Seq2[string, string] {
 	}
 }
 
-// HasFolded reports whether a member has one of these lower-case names in
+// HasFolded reports whether a member has one of these lower-case ASCII names in
 // another case.
 func (o *Object) HasFolded(names []string) bool {
 	return o.odd && slices.ContainsFunc(o.members, func(m member) bool {
 		name := o.name(&m)
+		length := utf8.RuneCountInString(name)
 		return !isLower(name) && slices.ContainsFunc(names, func(n string) bool {
-			return strings.EqualFold(name, n)
+			return len(n) == length && strings.EqualFold(name, n) // the names are ASCII
 		})
 	})
 }
