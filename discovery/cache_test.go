@@ -340,3 +340,24 @@ func TestCacheCopiesItsTemplate(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "1", s.headers[0].Get("X-Own"))
 }
+
+// Documents are kept, so that ten thousand of them must not be large.
+func TestCacheRefusesLargeDocuments(t *testing.T) {
+	t.Parallel()
+	padding := func(n int) string { return `{"issuer":"` + tenant(1) + `","x":"` + strings.Repeat("x", n) + `"}` }
+	s := newSite(map[string]page{tenant(1) + openID: {body: padding(64 << 10)}})
+	cfg := discovery.CacheConfig{Allow: func(string) bool { return true }, InsecurePrivateAddresses: true, Template: discovery.Config{HTTPClient: s.client()}}
+	c, err := discovery.NewCache(cfg)
+	require.NoError(t, err)
+	_, err = c.Metadata(t.Context(), tenant(1))
+	require.ErrorIs(t, err, oidckit.ErrUnavailable)
+	alone, err := discovery.New(discovery.Config{Issuer: tenant(1), HTTPClient: s.client()})
+	require.NoError(t, err)
+	_, err = alone.Metadata(t.Context())
+	require.NoError(t, err)
+	s.set(tenant(1)+openID, page{body: padding(60 << 10)})
+	c, err = discovery.NewCache(cfg)
+	require.NoError(t, err)
+	_, err = c.Metadata(t.Context(), tenant(1))
+	require.NoError(t, err)
+}

@@ -68,6 +68,8 @@ func TestPrintedSourcesHoldNoSecret(t *testing.T) {
 	require.NoError(t, err)
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%d"} {
 		require.NotContains(t, fmt.Sprintf(verb+verb, r, c), "SECRET")
+		cfg := discovery.Config{Issuer: issuer, Header: header}
+		require.NotContains(t, fmt.Sprintf(verb+verb, cfg, discovery.CacheConfig{Template: cfg}), "SECRET")
 	}
 }
 
@@ -124,6 +126,10 @@ func TestD07_DriftIsRefused(t *testing.T) {
 		"alias":           document(map[string]any{"mtls_endpoint_aliases": map[string]any{"token_endpoint": "http://op.example"}}),
 		"duplicate":       `{"issuer":"` + issuer + `","issuer":"` + issuer + `"}`,
 		"nothing":         "",
+		"nowhere":         document(map[string]any{"jwks_uri": nil}),
+		"no tokens":       document(map[string]any{"token_endpoint": nil}),
+		"no logins":       document(map[string]any{"authorization_endpoint": nil}),
+		"another case":    document(map[string]any{"jwks_uri": nil, "JWKS_URI": issuer + "/jwks"}),
 		"a demand broken": document(map[string]any{"authorization_response_iss_parameter_supported": "no"}),
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -349,6 +349,7 @@ func TestK09_FreshnessIsWhatTheAnswerSaysWithinBounds(t *testing.T) {
 		{http.Header{"Cache-Control": {"max-age=300"}, "Age": {"9999"}}, time.Minute}, {http.Header{"Cache-Control": {"max-age=300"}, "Age": {"x"}}, 5 * time.Minute},
 		{http.Header{"Cache-Control": {"max-age=172800"}, "Age": {"100000"}}, 72800 * time.Second}, {http.Header{"Age": {"100"}}, 10 * time.Minute},
 		{http.Header{"Expires": date(20 * time.Minute)}, 20 * time.Minute}, {http.Header{"Expires": date(48 * time.Hour)}, 24 * time.Hour},
+		{http.Header{"Expires": {"Mon, 01 Jan 0001 00:00:00 GMT"}, "Age": {"2147483647"}}, time.Minute},
 		{http.Header{"Expires": date(-time.Hour)}, time.Minute}, {http.Header{"Expires": {"0"}}, time.Minute}, {http.Header{"Expires": {""}}, 10 * time.Minute},
 		{http.Header{"Expires": date(20 * time.Minute), "Date": date(10 * time.Minute)}, 10 * time.Minute},
 		{http.Header{"Expires": date(20 * time.Minute), "Date": {"x"}}, 20 * time.Minute},

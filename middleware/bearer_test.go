@@ -614,10 +614,14 @@ func TestM04_TwoCredentials(t *testing.T) {
 	a := newAPI(t)
 	h := a.bearer().Handler(reached)
 	r := request(t.Context(), "Bearer "+a.provider.AccessToken("alice", audience))
-	r.URL.RawQuery = "access_token=x"
-	require.Equal(t, http.StatusBadRequest, ask(t, h, r).Status)
-	r.URL.RawQuery = "my_access_token=x"
-	require.Equal(t, http.StatusOK, ask(t, h, r).Status)
+	for _, query := range []string{"access_token=x", "access_token", "a=1&access_token=x", "a=1;access_token=x", "access_token=x;y", "access%5ftoken=x", "%61ccess_token=%zz", "&&access_token="} {
+		r.URL.RawQuery = query
+		require.Equal(t, http.StatusBadRequest, ask(t, h, r).Status, query)
+	}
+	for _, query := range []string{"my_access_token=x", "a=access_token", "%zz=1", ";", "ACCESS_TOKEN=x", "access_token%=x"} {
+		r.URL.RawQuery = query
+		require.Equal(t, http.StatusOK, ask(t, h, r).Status, query)
+	}
 }
 
 type failingVerifier struct{ err error }
