@@ -164,3 +164,60 @@ func TestLoggerAndTraceReachTheKeys(t *testing.T) {
 	require.NotEmpty(t, log.String())
 	require.NotContains(t, log.String(), marker)
 }
+
+// entra answers as Entra ID does for many tenants: the metadata and the keys have the
+// placeholder in place of a tenant.
+type entra struct{ op *oidctest.Provider }
+
+func (e entra) RoundTrip(req *http.Request) (*http.Response, error) {
+	const keys = "https://login.microsoftonline.com/common/discovery/v2.0/keys"
+	switch req.URL.String() {
+	case "https://login.microsoftonline.com/organizations/v2.0/.well-known/openid-configuration":
+		return jsonResponse(req, `{"issuer":"https://login.microsoftonline.com/{tenantid}/v2.0","jwks_uri":"`+keys+`"}`), nil
+	case keys:
+		inner := req.Clone(req.Context())
+		inner.URL, _ = req.URL.Parse(issuer + "/jwks")
+		inner.Host = ""
+		resp, err := e.op.HTTPClient().Transport.RoundTrip(inner)
+		if err != nil {
+			return nil, err
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		return jsonResponse(req, strings.ReplaceAll(string(body), `"kty"`, `"issuer":"https://login.microsoftonline.com/{tenantid}/v2.0","kty"`)), err
+	}
+	return &http.Response{StatusCode: http.StatusNotFound, Body: http.NoBody, Request: req}, nil
+}
+
+func jsonResponse(req *http.Request, body string) *http.Response {
+	return &http.Response{
+		StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}},
+		Body: io.NopCloser(strings.NewReader(body)), Request: req,
+	}
+}
+
+// The configuration for Entra ID is that of the README.
+func TestJ36_EntraThroughDiscovery(t *testing.T) {
+	op := newOP(t)
+	const ours, other = "11111111-2222-3333-4444-555555555555", "99999999-2222-3333-4444-555555555555"
+	provider, err := oidc.NewProvider(oidc.Config{
+		Issuer:       "https://login.microsoftonline.com/{tenantid}/v2.0",
+		DiscoveryURL: "https://login.microsoftonline.com/organizations/v2.0/.well-known/openid-configuration",
+		Tenants:      []string{ours},
+		HTTPClient:   &http.Client{Transport: entra{op}}, Now: op.Now,
+	})
+	require.NoError(t, err)
+	i := newIssuers(t, oidc.IssuersConfig{Verifiers: []*oidc.AccessTokenVerifier{newVerifier(t, provider)}})
+	token := func(iss, tid string) string {
+		return signAccess(op, object{"iss": "https://login.microsoftonline.com/" + iss + "/v2.0", "tid": tid})
+	}
+	got, err := i.Verify(t.Context(), token(ours, ours))
+	require.NoError(t, err)
+	require.Equal(t, "https://login.microsoftonline.com/"+ours+"/v2.0", got.Issuer)
+	for _, raw := range []string{token(other, other), token(ours, other), token(other, ours), token("{tenantid}", ours)} {
+		_, err := i.Verify(t.Context(), raw)
+		var e *oidc.Error
+		require.ErrorAs(t, err, &e)
+		require.Equal(t, oidc.ReasonIssuer, e.Reason)
+	}
+}
