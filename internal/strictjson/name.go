@@ -66,7 +66,8 @@ func (s *scanner) shortName(i int) (n name, ok bool) {
 		return n, false
 	}
 	x &= 1<<(8*length) - 1
-	return name{start: i, end: i + length + 2, folded: s.hashWord(key0^uint64(length), x), plain: true}, true
+	folded := s.hashWord(key0^uint64(length), x) //nolint:gosec // G115: below 8
+	return name{start: i, end: i + length + 2, folded: folded, plain: true}, true
 }
 
 func (s *scanner) longName(i int) name {
