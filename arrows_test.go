@@ -101,3 +101,15 @@ func short(path string) string {
 	}
 	return strings.TrimPrefix(path, module+"/")
 }
+
+// Versions below these have published vulnerabilities (security.md G08).
+func TestG08_Floors(t *testing.T) {
+	out, err := exec.Command("go", "list", "-m", "-f", "{{.Path}} {{.Version}}", "all").Output()
+	require.NoError(t, err)
+	for path, pattern := range map[string]string{
+		"github.com/go-jose/go-jose/v4": `v4\.(1\.([4-9]|[1-9]\d)|[2-9]|[1-9]\d)`, // CVE-2026-34986
+		"golang.org/x/oauth2":           `v0\.(2[7-9]|[3-9]\d)\.`,                 // CVE-2025-22868
+	} {
+		require.Regexp(t, regexp.MustCompile("(?m)^"+regexp.QuoteMeta(path)+" "+pattern), string(out))
+	}
+}

@@ -778,3 +778,18 @@ func TestTextsOfFailures(t *testing.T) {
 	}
 	require.Len(t, texts, 9)
 }
+
+// The limits are promises of the documentation.
+func TestD06_LimitsAreThePromisedOnes(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, 10*time.Second, fetch.Timeout)
+	require.Equal(t, 1<<20, fetch.MaxBody)
+}
+
+// net/url finds no host in some addresses that others read as one.
+func TestG03_AddressesWithoutHost(t *testing.T) {
+	t.Parallel()
+	for _, target := range []string{"https:evil.example", "https:/evil.example", "https:///evil.example", "https://", "https://:443", "//evil.example", "https:\\\\evil.example"} {
+		require.Error(t, fetch.CheckURL(target, true), target)
+	}
+}

@@ -426,3 +426,17 @@ func decode(t *testing.T, quoted []byte) (s string) {
 	require.NoError(t, json.Unmarshal(quoted, &s))
 	return s
 }
+
+// What encoding/json lets pass is refused: each of these it decodes without an error.
+func TestG01_WhatEncodingJSONForgives(t *testing.T) {
+	t.Parallel()
+	for document, reason := range map[string]strictjson.Reason{
+		`{"iss":"a","iss":"b"}`: strictjson.DuplicateName, `{"iss":"a","ISS":"b"}`: strictjson.FoldedName,
+		"{\"iss\":\"\xff\"}": strictjson.InvalidUnicode, `{"iss":"\ud800"}`: strictjson.InvalidUnicode,
+		nested("[", "]", 100): strictjson.TooDeep, `{"n":` + strings.Repeat("1", 100) + `}`: strictjson.LongNumber,
+	} {
+		var v map[string]json.RawMessage
+		require.NoError(t, json.Unmarshal([]byte(document), &v), document)
+		require.Equal(t, reason, reasonOf(t, document))
+	}
+}
