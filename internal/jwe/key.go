@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math/big"
 	"slices"
 
 	"github.com/go-jose/go-jose/v4"
@@ -64,10 +65,24 @@ func newRSA(private *rsa.PrivateKey) (Key, error) {
 	if err := jwt.CheckRSA(&private.PublicKey); err != nil {
 		return Key{}, err
 	}
-	if private.Validate() != nil {
+	if private.Validate() != nil || !inverse(private) {
 		return Key{}, malformed
 	}
 	return Key{Algorithms: forRSA, material: private}, nil
+}
+
+// inverse reports whether the private exponent undoes the public one. Go 1.25.0 does not
+// look at it if the other numbers are there.
+func inverse(k *rsa.PrivateKey) bool {
+	one := big.NewInt(1)
+	for _, prime := range k.Primes {
+		less := new(big.Int).Sub(prime, one)
+		de := new(big.Int).Mul(k.D, big.NewInt(int64(k.E)))
+		if de.Mod(de, less).Cmp(one) != 0 {
+			return false
+		}
+	}
+	return true
 }
 
 func newEC(private *ecdsa.PrivateKey) (Key, error) {
