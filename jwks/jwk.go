@@ -184,7 +184,7 @@ func (j jwk) rsa() (*rsa.PublicKey, error) {
 		return nil, err
 	case n[0] == 0 || e[0] == 0:
 		return nil, &KeyError{KeyMalformed, "RSA number with leading zeros"}
-	case len(n) > maxModulus/8 || len(e) > 4:
+	case len(n) > jwt.MaxRSA/8 || len(e) > 4:
 		return nil, errLargeRSA
 	}
 	exponent := int(new(big.Int).SetBytes(e).Int64()) // negative where an int has 32 bits and it has, too

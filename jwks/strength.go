@@ -9,6 +9,8 @@ import (
 	"crypto/rsa"
 	"math/big"
 	"slices"
+
+	"github.com/oidckit/oidckit/internal/jwt"
 )
 
 // checkPublic refuses what is no public key of a type that is supported, and what
@@ -25,11 +27,7 @@ func checkPublic(public crypto.PublicKey) error {
 	return errUnsupported
 }
 
-const (
-	minModulus  = 2048 // bits (RFC 7518 section 3.3)
-	maxModulus  = 8192 // bits: one verification must not be an attack
-	maxExponent = 1<<31 - 1
-)
+const maxExponent = 1<<31 - 1
 
 var errLargeRSA = &KeyError{KeyWeak, "RSA key over 8192 bits, or exponent over 31"}
 
@@ -37,9 +35,9 @@ func checkRSA(k *rsa.PublicKey) error {
 	switch {
 	case k == nil || k.N == nil || k.N.Sign() <= 0:
 		return errMalformedKey
-	case k.N.BitLen() < minModulus:
+	case k.N.BitLen() < jwt.MinRSA:
 		return &KeyError{KeyWeak, "RSA key under 2048 bits"}
-	case k.N.BitLen() > maxModulus || k.E > maxExponent:
+	case k.N.BitLen() > jwt.MaxRSA || k.E > maxExponent:
 		return errLargeRSA
 	case k.E < 3 || k.E&1 == 0:
 		return &KeyError{KeyWeak, "RSA exponent is even or too small"}

@@ -36,7 +36,8 @@ type AccessTokenConfig struct {
 	// for "exp", "nbf", "iat" and MaxAge.
 	Leeway time.Duration
 	// MaxAge is how long after "iat" a token is good, however long the provider
-	// lets it live; 0 is no limit of our own. With it, "iat" is required.
+	// lets it live; 0 is no limit of our own, ten years are the most. With it, "iat" is
+	// required.
 	MaxAge time.Duration
 	// RequiredClaims must be in the token and not null.
 	RequiredClaims []claims.Path

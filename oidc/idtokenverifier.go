@@ -33,7 +33,7 @@ type IDTokenConfig struct {
 	// for "exp", "nbf", "iat" and MaxAge.
 	Leeway time.Duration
 	// MaxAge is how long after "iat" a token is good, however long the provider
-	// lets it live; 0 is no limit of our own.
+	// lets it live; 0 is no limit of our own, ten years are the most.
 	MaxAge time.Duration
 	// RequiredClaims must be in the token and not null.
 	RequiredClaims []claims.Path

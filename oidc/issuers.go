@@ -23,9 +23,8 @@ type IssuersConfig struct {
 	// verifier and no error means that the issuer is not trusted. Answers are kept,
 	// and asked for anew after RefreshAfter; while that fails the old one counts, for as
 	// long again, so a tenant is put out by an answer without verifier, not by an error.
-	// A call gets 10 s and a context of its own.
-	// At most 64 calls run at the same time, beyond which tokens are told to come again
-	// (oidckit.ErrUnavailable). Nil trusts nobody else.
+	// A call gets 10 s and a context of its own. At most 64 run at the same time, beyond
+	// which tokens are told to come again (oidckit.ErrUnavailable). Nil trusts nobody else.
 	Resolve func(ctx context.Context, issuer string) (*AccessTokenVerifier, error)
 	// MaxResolved is how many answers with a verifier are kept; default 10,000.
 	MaxResolved int

@@ -28,7 +28,7 @@ type LogoutTokenConfig struct {
 
 	// Leeway is how far clocks may differ: default 60 s, at most 5 min.
 	Leeway time.Duration
-	// MaxAge is how long after "iat" a token is good; default 5 min.
+	// MaxAge is how long after "iat" a token is good; default 5 min, at most ten years.
 	MaxAge time.Duration
 
 	// DecryptionKeys open encrypted tokens. With them, tokens that are not encrypted

@@ -160,7 +160,7 @@ func responseError(resp *fetch.Response) *ResponseError {
 	return e
 }
 
-// longestLife bounds expires_in: beyond it a duration would overflow.
+// longestLife bounds expires_in and MaxAge: beyond it a time would overflow.
 const longestLife = 10 * 365 * 24 * time.Hour
 
 func (t *tokenResponse) oauth2(now time.Time, rawIDToken string) *oauth2.Token {

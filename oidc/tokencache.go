@@ -35,17 +35,11 @@ const (
 	entryOverhead    = 768 // bytes of an AccessToken and its place in the cache
 )
 
-// versioned is a source of keys that tells when a key of it is no longer good; those of
-// package jwks do.
-type versioned interface {
-	Version(ctx context.Context, now time.Time) (version uint64, ok bool)
-}
-
 // tokenCache keeps what a verifier found out. It belongs to one verifier, hence to one
 // configuration.
 type tokenCache struct {
 	tokens *otter.Cache[string, *cachedToken]
-	keys   versioned
+	keys   jwks.Versioned
 }
 
 // A cachedToken is good for as long as the keys have the version they had.
@@ -63,7 +57,7 @@ func newTokenCache(cfg TokenCacheConfig, keys jwks.Source) (*tokenCache, error) 
 	if cfg.MaxTokens < 0 || cfg.MaxBytes < 0 {
 		return nil, errors.New("oidc: AccessTokenConfig.Cache: MaxTokens and MaxBytes must not be negative")
 	}
-	source, ok := keys.(versioned)
+	source, ok := keys.(jwks.Versioned)
 	if !ok {
 		return nil, errors.New("oidc: AccessTokenConfig.Cache needs keys that implement jwks.Versioned: a token must not outlive its key")
 	}

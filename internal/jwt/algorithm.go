@@ -73,13 +73,20 @@ func Fits(alg string, key any) bool {
 	return a != nil && a.fits(key)
 }
 
+// Bounds of RSA moduli, in bits: shorter ones are not safe (RFC 7518 section 3.3), and
+// with longer ones a single verification is an attack.
+const (
+	MinRSA = 2048
+	MaxRSA = 8192
+)
+
 // CheckRSA refuses moduli that are too short to be safe (RFC 7518 section 3.3)
 // or so long that one verification is an attack, and exponents that are none.
 func CheckRSA(key *rsa.PublicKey) error {
 	switch bits := key.N.BitLen(); {
-	case bits < 2048:
+	case bits < MinRSA:
 		return errors.New("RSA key shorter than 2048 bits")
-	case bits > 8192:
+	case bits > MaxRSA:
 		return errors.New("RSA key longer than 8192 bits")
 	case key.E < 3 || key.E&1 == 0:
 		return errors.New("RSA exponent is even or too small")

@@ -107,7 +107,7 @@ func split(raw string) (head, body, sig string, err error) {
 	switch strings.Count(raw, ".") {
 	case 2:
 	case 4:
-		return "", "", "", &Error{Reason: Encrypted, Detail: "this is a JWE, and no decryption key is configured"}
+		return "", "", "", &Error{Reason: Encrypted, Detail: "this is a JWE, and it is not decrypted here"}
 	default:
 		return "", "", "", &Error{Reason: Malformed, Detail: "a compact JWS has three parts"}
 	}
