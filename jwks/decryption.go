@@ -152,9 +152,20 @@ func (j privateJWK) private() (crypto.PrivateKey, error) {
 // not be. Errors answer errors.Is for oidckit.ErrInvalidToken, and what only a
 // private key can find out is all one error (RFC 7516 section 11.5).
 func Decrypt(keys []DecryptionKey, raw string) (inner string, err error) {
+	return jwe.Decrypt(raw, bareKeys(keys))
+}
+
+// DecryptContent is [Decrypt] for content of any kind. Encryption says nothing about who
+// made it: without a signature, something else has to, such as the connection that it
+// came over.
+func DecryptContent(keys []DecryptionKey, raw string) (content []byte, err error) {
+	return jwe.DecryptContent(raw, bareKeys(keys))
+}
+
+func bareKeys(keys []DecryptionKey) []jwe.Key {
 	bare := make([]jwe.Key, len(keys))
 	for i, k := range keys {
 		bare[i] = k.key()
 	}
-	return jwe.Decrypt(raw, bare)
+	return bare
 }

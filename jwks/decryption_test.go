@@ -88,6 +88,20 @@ func TestE07_DecryptingVerifiesNothing(t *testing.T) {
 	requireReason(t, err, jwt.Decryption)
 }
 
+func TestDecryptContent(t *testing.T) {
+	t.Parallel()
+	keys := []jwks.DecryptionKey{decryptionKey(ec1)}
+	for _, content := range []string{`{"sub":"s"}`, "a.b.c", "a", ""} {
+		got, err := jwks.DecryptContent(keys, encrypt(t, "ECDH-ES", "A128GCM", "", &ec1.PublicKey, content))
+		require.NoError(t, err)
+		require.Equal(t, content, string(got))
+	}
+	_, err := jwks.DecryptContent(keys, encrypt(t, "ECDH-ES", "A128GCM", "", &ec2.PublicKey, "a"))
+	requireReason(t, err, jwt.Decryption)
+	_, err = jwks.DecryptContent(keys, "a.b.c")
+	requireReason(t, err, jwt.Malformed)
+}
+
 func TestJ19_EachKindOfTokenHasItsEntry(t *testing.T) {
 	t.Parallel()
 	signed := sign(t, "ES256", "", ec1)

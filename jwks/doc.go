@@ -1,4 +1,4 @@
-// Package jwks holds the keys that verify tokens.
+// Package jwks holds the keys that verify tokens, and our own that sign and decrypt.
 //
 // A [Source] gives the keys that may have signed a token: [Remote] reads a
 // provider's JWK Set (RFC 7517) and keeps it current, [File] reads one from a file,
@@ -26,6 +26,13 @@
 // [RemoteConfig].MaxStale at most. A token whose key cannot be had is not invalid: the
 // error answers errors.Is for oidckit.ErrUnavailable. [Remote.Status] and [Trace] tell
 // how a set fares.
+//
+// # Keys of our own
+//
+// A [SigningKey] signs with any crypto.Signer, [SigningKeys] hold several while they
+// change, and [Handler] publishes them, and the public halves of [DecryptionKey]s, at
+// jwks_uri. [ParseSigningKey] and [ParseSigningKeys] read private JWKs; package keystore
+// reads PEM, PKCS#12 and Java key stores.
 //
 // # One token and one document
 //

@@ -38,6 +38,10 @@ type Config struct {
 	// know which public addresses are those of the caller's own network. HTTPClient
 	// must leave dialling to us: see Check.
 	PublicOnly bool
+	// ClientCertificate is asked for a certificate in every handshake of TLS with a server
+	// that wants one (RFC 8705), as tls.Config.GetClientCertificate. Its connections are
+	// shared with no other client. HTTPClient must leave TLS to us: see Check.
+	ClientCertificate func(*tls.CertificateRequestInfo) (*tls.Certificate, error)
 	// Now tells the time, for Retry-After; nil means time.Now.
 	Now func() time.Time
 }
@@ -57,7 +61,9 @@ func (cfg Config) Check() error {
 	case ok && t == nil:
 		return problem("HTTPClient.Transport is a nil *http.Transport: leave it out, or make one")
 	case ok:
-		return checkTransport(t.Clone(), cfg.PublicOnly)
+		return checkTransport(t.Clone(), cfg)
+	case cfg.ClientCertificate != nil && cfg.HTTPClient.Transport != nil:
+		return problem("HTTPClient.Transport cannot be given a client certificate: give it a *http.Transport, or have it present the certificate by itself and name none")
 	case cfg.PublicOnly && cfg.HTTPClient.Transport != nil:
 		return problem("HTTPClient.Transport: PublicOnly cannot see which addresses it dials: give it a *http.Transport")
 	}
@@ -66,11 +72,13 @@ func (cfg Config) Check() error {
 
 // checkTransport looks at a clone: to look at the original races with its first
 // use, when net/http completes it.
-func checkTransport(t *http.Transport, publicOnly bool) error {
+func checkTransport(t *http.Transport, cfg Config) error {
 	switch {
+	case cfg.ClientCertificate != nil && dialsTLS(t):
+		return problem("HTTPClient.Transport: a client certificate cannot be presented where TLS is dialled by a function of its own: leave DialTLSContext and DialTLS nil")
 	case t.TLSClientConfig != nil && t.TLSClientConfig.MaxVersion != 0 && t.TLSClientConfig.MaxVersion < tls.VersionTLS12:
 		return problem("HTTPClient.Transport.TLSClientConfig.MaxVersion: TLS 1.2 is the oldest that is spoken: leave it 0")
-	case !publicOnly:
+	case !cfg.PublicOnly:
 		return nil
 	case t.Proxy != nil: // it is the proxy that resolves and dials
 		return problem("HTTPClient.Transport.Proxy: PublicOnly cannot see which addresses a proxy dials: leave Proxy nil, and let the proxy refuse")
@@ -82,7 +90,12 @@ func checkTransport(t *http.Transport, publicOnly bool) error {
 
 func dialsItself(t *http.Transport) bool {
 	//lint:ignore SA1019 old programs still set them, and net/http obeys
-	return t.DialContext != nil || t.DialTLSContext != nil || t.Dial != nil || t.DialTLS != nil
+	return t.DialContext != nil || t.Dial != nil || dialsTLS(t)
+}
+
+func dialsTLS(t *http.Transport) bool {
+	//lint:ignore SA1019 as above
+	return t.DialTLSContext != nil || t.DialTLS != nil
 }
 
 // reserved are the headers that would change how a request or its answer is

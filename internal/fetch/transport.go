@@ -39,8 +39,45 @@ func newTransport(proxy func(*http.Request) (*url.URL, error), dialer *net.Diale
 	}
 }
 
+// Transport returns what carries requests that are not a [Client]'s: http.DefaultTransport,
+// or a copy of it that presents a certificate.
+func Transport(certificate func(*tls.CertificateRequestInfo) (*tls.Certificate, error)) http.RoundTripper {
+	if certificate == nil {
+		return http.DefaultTransport
+	}
+	return transport(Config{HTTPClient: &http.Client{}, ClientCertificate: certificate})
+}
+
 // transport returns what carries the requests of cfg, which was checked.
 func transport(cfg Config) http.RoundTripper {
+	next := sharedTransport(cfg)
+	if cfg.ClientCertificate == nil {
+		return next
+	}
+	if next == nil {
+		next = http.DefaultTransport
+	}
+	t, ok := next.(*http.Transport)
+	if !ok { // somebody has replaced http.DefaultTransport
+		t = defaultTransport
+	}
+	return Presenting(t, cfg.ClientCertificate)
+}
+
+// Presenting returns a copy of t that presents a certificate, over connections of its own:
+// those that have presented one serve no other request.
+func Presenting(t *http.Transport, certificate func(*tls.CertificateRequestInfo) (*tls.Certificate, error)) *http.Transport {
+	own := t.Clone()
+	adapt(own, t.TLSNextProto["h2"] != nil)
+	if own.TLSClientConfig == nil {
+		own.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	own.TLSClientConfig.Certificates = nil // GetClientCertificate goes first, but one way is clearer
+	own.TLSClientConfig.GetClientCertificate = certificate
+	return own
+}
+
+func sharedTransport(cfg Config) http.RoundTripper {
 	own := defaultTransport
 	if cfg.PublicOnly {
 		own = publicTransport

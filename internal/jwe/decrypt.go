@@ -24,6 +24,9 @@ func Decrypt(raw string, keys []Key) (inner string, err error) {
 	return inner, nil
 }
 
+// DecryptContent is [Decrypt] for content of any kind.
+func DecryptContent(raw string, keys []Key) (content []byte, err error) { return decrypt(raw, keys) }
+
 func decrypt(raw string, keys []Key) (plaintext []byte, err error) {
 	t, err := parse(raw)
 	if err != nil {

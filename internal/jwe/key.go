@@ -127,6 +127,15 @@ func NewDirectKey(secret []byte, id, enc string) (Key, error) {
 	return Key{ID: id, Algorithms: []string{direct}, enc: enc, material: slices.Clone(secret)}, nil
 }
 
+// Public returns the public half: an *rsa.PublicKey or *ecdsa.PublicKey, or nil of a
+// shared secret, which has none.
+func (k Key) Public() crypto.PublicKey {
+	if private, ok := k.material.(crypto.Signer); ok {
+		return private.Public()
+	}
+	return nil
+}
+
 // fits reports whether the key could have been meant, by all that is public: a
 // key is of one type and one size, and is never used as another (RFC 8725
 // section 3.1). An encrypted key that is shorter than the modulus would be one
