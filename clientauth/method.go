@@ -2,83 +2,120 @@ package clientauth
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
-	"slices"
 )
 
 // A Method proves who the client is. It must be safe for concurrent use.
+//
+// A method may have more to it. Whoever makes requests looks for these:
+//
+//	// For returns the method for one call to a provider, or an error if there is
+//	// none. It is asked before each call, and what it returns serves that call only.
+//	For(Provider) (Method, error)
+//	// Renew is for after an invalid_client: it reads the secret anew, and says
+//	// whether that is another one than the call has sent.
+//	Renew(ctx context.Context) (changed bool, err error)
+//	// ClientCertificate is what the connection has to present.
+//	ClientCertificate() CertificateFunc
 type Method interface {
 	// Authenticate puts the proof into a request to one of the provider's
-	// endpoints. The error says why there is none, and holds no secret.
+	// endpoints, in place of any that is there. The error says why there is none, and
+	// holds no secret; it answers errors.Is for oidckit.ErrUnavailable if asking again
+	// later can help. Those of this package are of type *[Error].
 	Authenticate(ctx context.Context, r *Request) error
 	// Name is the method's name in token_endpoint_auth_methods_supported.
 	Name() string
 }
 
-// A Request is what a [Method] may set.
+// A Request is what a [Method] knows of a request, and what it may set: Header and
+// Form. It prints without them; only where it stands in an unexported field of another
+// struct, package fmt does not ask it.
 type Request struct {
+	// ClientID is required.
 	ClientID string
-	Header   http.Header
-	Form     url.Values
+	// Endpoint is the URL that the request goes to.
+	Endpoint string
+	// Provider is whose endpoint that is.
+	Provider Provider
+	// Header and Form are those of the request. Nil ones are made.
+	Header http.Header
+	Form   url.Values
 }
 
-// The methods hold the secret behind a function, where no printing reaches it.
-type secretBasic struct{ secret func() string }
+// A Provider is what its metadata say about the authentication of clients.
+type Provider struct {
+	// Issuer is what assertions are made out to.
+	Issuer string
+	// TokenEndpoint is its URL, whichever endpoint a request goes to.
+	TokenEndpoint string
+	// AuthMethodsSupported is token_endpoint_auth_methods_supported or its counterpart
+	// of another endpoint. Empty means client_secret_basic (RFC 8414 section 2).
+	AuthMethodsSupported []string
+	// SigningAlgorithmsSupported is token_endpoint_auth_signing_alg_values_supported or
+	// its counterpart. Empty says nothing.
+	SigningAlgorithmsSupported []string
+}
 
-// SecretBasic is client_secret_basic: HTTP Basic, with both parts form-encoded
-// first, as RFC 6749 section 2.3.1 asks for.
-func SecretBasic(secret Secret) Method { return secretBasic{secret.hide()} }
+// proofs are the parameters that methods prove something with.
+var proofs = []string{"client_secret", "client_assertion", "client_assertion_type"}
 
-func (secretBasic) Name() string { return "client_secret_basic" }
-
-func (m secretBasic) Authenticate(_ context.Context, r *Request) error {
-	basic := http.Request{Header: r.Header}
-	basic.SetBasicAuth(url.QueryEscape(r.ClientID), url.QueryEscape(m.secret()))
+// prepare takes out other proofs: a client must not use more than one method in a
+// request (RFC 6749 section 2.3).
+func (r *Request) prepare() error {
+	if r.ClientID == "" {
+		return problem(ReasonConfiguration, "ClientID is empty: set it to the client_id of the registration")
+	}
+	if r.Header == nil {
+		r.Header = http.Header{}
+	}
+	if r.Form == nil {
+		r.Form = url.Values{}
+	}
+	r.Header.Del("Authorization")
+	for _, name := range proofs {
+		r.Form.Del(name)
+	}
 	return nil
 }
 
-type secretPost struct{ secret func() string }
-
-// SecretPost is client_secret_post: the secret in the form.
-func SecretPost(secret Secret) Method { return secretPost{secret.hide()} }
-
-func (secretPost) Name() string { return "client_secret_post" }
-
-func (m secretPost) Authenticate(_ context.Context, r *Request) error {
-	r.Form.Set("client_id", r.ClientID)
-	r.Form.Set("client_secret", m.secret())
-	return nil
+func (r Request) shown() string {
+	return fmt.Sprintf("clientauth.Request(%q, %q)", r.ClientID, r.Endpoint)
 }
 
-type none struct{}
+// Format prints client and endpoint with every verb.
+func (r Request) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(r.shown())) }
 
-// None is a public client, which has nothing to prove itself with.
-func None() Method { return none{} }
+// MarshalText prints client and endpoint.
+func (r Request) MarshalText() ([]byte, error) { return []byte(r.shown()), nil }
 
-func (none) Name() string { return "none" }
+// LogValue prints client and endpoint.
+func (r Request) LogValue() slog.Value { return slog.StringValue(r.shown()) }
+
+// named is the part that all methods share: their name is all that they print.
+type named string
+
+// Name implements Method.
+func (n named) Name() string { return string(n) }
+
+// Format prints the name with every verb.
+func (n named) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("clientauth." + string(n))) }
+
+// MarshalText prints the name.
+func (n named) MarshalText() ([]byte, error) { return []byte(n), nil }
+
+type none struct{ named }
+
+// None is a public client, which has nothing to prove itself with: it says its
+// client_id (RFC 6749 section 3.2.1).
+func None() Method { return none{"none"} }
 
 func (none) Authenticate(_ context.Context, r *Request) error {
+	if err := r.prepare(); err != nil {
+		return err
+	}
 	r.Form.Set("client_id", r.ClientID)
 	return nil
 }
-
-// ForSecret chooses the method for a client that has a secret, or none, from
-// what the provider's metadata say it supports. Metadata that say nothing mean
-// client_secret_basic (OpenID Connect Discovery 1.0 section 3). It never tries:
-// a second attempt would spend a code twice.
-func ForSecret(secret Secret, supported []string) (Method, error) {
-	switch {
-	case secret == "":
-		return None(), nil
-	case len(supported) == 0 || slices.Contains(supported, "client_secret_basic"):
-		return SecretBasic(secret), nil
-	case slices.Contains(supported, "client_secret_post"):
-		return SecretPost(secret), nil
-	}
-	return nil, fmt.Errorf("clientauth: %w: it supports %q", errNoMethod, supported)
-}
-
-var errNoMethod = errors.New("the provider takes no client secret by Basic or form")
