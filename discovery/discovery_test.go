@@ -113,6 +113,7 @@ func TestRemote(t *testing.T) {
 		require.Equal(t, theirs.Endpoint(), config.NewProvider(ctx).Endpoint())
 		require.Equal(t, goidc.ProviderConfig{
 			IssuerURL: iss, AuthURL: m.AuthorizationEndpoint, TokenURL: m.TokenEndpoint, UserInfoURL: m.UserInfoEndpoint,
+			DeviceAuthURL: m.DeviceAuthorizationEndpoint,
 			JWKSURL: m.JWKSURI, Algorithms: m.IDTokenSigningAlgValuesSupported,
 		}, config)
 

@@ -111,6 +111,11 @@ func (l *Login) Handler(next http.Handler) http.Handler {
 			l.fail(w, r, errors.New("middleware: Login.Client is not set"))
 		})
 	}
+	if l.Client.RedirectURL() == "" {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			l.fail(w, r, errors.New("middleware: Login.Client has no RedirectURL: set oidc.ClientConfig.RedirectURL"))
+		})
+	}
 	l.setup()
 	if err := l.checkPaths(); err != nil {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { l.fail(w, r, err) })

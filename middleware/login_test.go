@@ -1235,3 +1235,17 @@ func TestRequireLoginIsOfOneLogin(t *testing.T) {
 		}
 	}
 }
+
+// A client may have no RedirectURL, and then logs nobody in.
+func TestLoginNeedsARedirectURL(t *testing.T) {
+	s := &site{provider: oidctest.Start(t)}
+	op, err := oidc.NewProvider(oidc.Config{Issuer: s.provider.Issuer()})
+	require.NoError(t, err)
+	client, err := oidc.NewClient(op, oidc.ClientConfig{ClientID: oidctest.ClientID})
+	require.NoError(t, err)
+	l := &middleware.Login{Client: client, Logger: slog.New(slog.NewTextHandler(s, nil))}
+	w := httptest.NewRecorder()
+	l.Handler(http.NotFoundHandler()).ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/login", http.NoBody))
+	require.Equal(t, http.StatusInternalServerError, w.Code)
+	require.Contains(t, s.logged(), "oidc.ClientConfig.RedirectURL")
+}

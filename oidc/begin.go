@@ -11,6 +11,7 @@ import (
 	"maps"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -26,6 +27,11 @@ type Flow struct {
 	// AuthorizationURL is where to send the browser. It is not kept in the binary
 	// form.
 	AuthorizationURL string
+	// AuthorizationURLExpires is when the provider forgets a request that was pushed to it
+	// (RFC 9126 section 2.2), often after a minute: the browser must have opened the
+	// AuthorizationURL by then, while the login itself may last [FlowLifetime]. It is zero
+	// for a request that was not pushed, and not kept in the binary form.
+	AuthorizationURLExpires time.Time
 
 	f *flow // behind a pointer, where no printing reaches it
 }
@@ -39,6 +45,10 @@ type flow struct {
 	ClientID    string    `json:"c"`
 	RedirectURL string    `json:"r"`
 	Expires     time.Time `json:"e"`
+
+	Resources          []string  `json:"u,omitempty"` // asked for, and asked for again with the code
+	AuthenticatedSince time.Time `json:"t,omitzero"`  // what "auth_time" must not be before; of max_age
+	ACRValues          []string  `json:"a,omitempty"` // one of which "acr" must be
 }
 
 // State returns the "state" of the authorization request, which the callback
@@ -70,27 +80,11 @@ func (f Flow) Format(s fmt.State, _ rune) { _, _ = s.Write([]byte("oidc.Flow[red
 // MarshalText redacts; see [Flow.MarshalBinary].
 func (f Flow) MarshalText() ([]byte, error) { return []byte("[redacted]"), nil }
 
-// A BeginOption changes one authorization request. The functions that return
-// one say how.
-type BeginOption struct{ name, value string }
-
-// WithParameter adds a parameter. It may be given several times for one name. A
-// parameter that Begin itself sets is an error of Begin.
-func WithParameter(name, value string) BeginOption { return BeginOption{name, value} }
-
-// WithPrompt sets "prompt": "login", "consent", "select_account" or "none".
-func WithPrompt(prompt string) BeginOption { return BeginOption{"prompt", prompt} }
-
-// WithLoginHint sets "login_hint", the name that the person may want to log in
-// with.
-func WithLoginHint(hint string) BeginOption { return BeginOption{"login_hint", hint} }
-
 // protected parameters are what the checks of Finish rest on, and what says who
 // asks for what.
-var protected = []string{
-	"client_id", "redirect_uri", "response_type", "response_mode", "scope", "state", "nonce",
-	"code_challenge", "code_challenge_method", "request", "request_uri", "client_secret",
-}
+var protected = append([]string{
+	"redirect_uri", "response_type", "response_mode", "scope", "state", "nonce", "code_challenge", "code_challenge_method",
+}, ownParameters...)
 
 func checkParameters(v url.Values) error {
 	for name := range v {
@@ -105,15 +99,25 @@ func checkParameters(v url.Values) error {
 // a state and a nonce (OpenID Connect Core section 3.1.2.1, RFC 7636). Send the
 // browser to the flow's AuthorizationURL and keep the flow for [Client.Finish].
 //
+// The request is pushed to the provider first (RFC 9126) if its metadata or the
+// ClientConfig demand that; the AuthorizationURL then tells nothing of it. What cannot be
+// pushed is not sent in another way.
+//
 // It fails if an option names a protected parameter, with [ErrNoEndpoint] if the
-// provider has no authorization endpoint, and with an *oidckit.UnavailableError if
-// the provider's metadata cannot be had.
-func (c *Client) Begin(ctx context.Context, options ...BeginOption) (*Flow, error) {
-	params := cloneValues(c.cfg.AdditionalParameters)
-	for _, o := range options {
-		params.Add(o.name, o.value)
+// provider has no endpoint for it, with a *[ResponseError] if the provider does not take
+// what is pushed, and with an error that answers errors.Is for oidckit.ErrUnavailable if
+// the provider's metadata cannot be had, or nothing can be pushed at the moment.
+func (c *Client) Begin(ctx context.Context, options ...Option) (*Flow, error) {
+	if c.cfg.RedirectURL == "" {
+		return nil, errors.New("oidc: ClientConfig.RedirectURL is required for logins")
 	}
-	if err := checkParameters(params); err != nil {
+	f := flow{
+		State: random(), Nonce: random(), Verifier: random(),
+		Issuer: c.provider.issuer, ClientID: c.cfg.ClientID, RedirectURL: c.cfg.RedirectURL,
+		Expires: c.provider.now().Add(FlowLifetime),
+	}
+	params, err := c.loginParameters(&f, options)
+	if err != nil {
 		return nil, err
 	}
 	m, err := c.provider.Metadata(ctx)
@@ -123,17 +127,59 @@ func (c *Client) Begin(ctx context.Context, options ...BeginOption) (*Flow, erro
 	if m.AuthorizationEndpoint == "" {
 		return nil, fmt.Errorf("%w: authorization_endpoint", ErrNoEndpoint)
 	}
-	f := flow{
-		State: random(), Nonce: random(), Verifier: random(),
-		Issuer: c.provider.issuer, ClientID: c.cfg.ClientID, RedirectURL: c.cfg.RedirectURL,
-		Expires: c.provider.now().Add(FlowLifetime),
+	begun := &Flow{f: &f}
+	if m.RequirePushedAuthorizationRequests || c.cfg.PushedAuthorizationRequests {
+		if params, begun.AuthorizationURLExpires, err = c.push(ctx, params); err != nil {
+			return nil, err
+		}
 	}
-	c.setParameters(params, f)
-	target, err := withQuery(m.AuthorizationEndpoint, params)
+	begun.AuthorizationURL, err = withQuery(m.AuthorizationEndpoint, params)
 	if err != nil {
 		return nil, err
 	}
-	return &Flow{AuthorizationURL: target, f: &f}, nil
+	return begun, nil
+}
+
+// loginParameters returns the authorization request, and puts into f what of it the
+// answer will be compared with.
+func (c *Client) loginParameters(f *flow, options []Option) (url.Values, error) {
+	params := cloneValues(c.cfg.AdditionalParameters)
+	for _, o := range options {
+		params.Add(o.name, o.value)
+		if o.checked {
+			f.ACRValues = strings.Fields(o.value)
+		}
+	}
+	if err := checkParameters(params); err != nil {
+		return nil, err
+	}
+	if params.Has("acr_values") && (len(params["acr_values"]) > 1 || strings.TrimSpace(params.Get("acr_values")) == "") {
+		return nil, errors.New(`oidc: the parameter "acr_values" must be there once, and name one at least`)
+	}
+	if err := f.readMaxAge(params, c.provider.now()); err != nil {
+		return nil, err
+	}
+	if !params.Has("resource") && len(c.cfg.Resources) > 0 {
+		params["resource"] = slices.Clone(c.cfg.Resources)
+	}
+	f.Resources = slices.Clone(params["resource"])
+	c.setParameters(params, *f)
+	return params, nil
+}
+
+// readMaxAge: "max_age" counts back from now, when the provider is asked. Wherever it came
+// from, the provider must then say when the person logged in (OpenID Connect Core section
+// 3.1.2.1).
+func (f *flow) readMaxAge(params url.Values, now time.Time) error {
+	if !params.Has("max_age") {
+		return nil
+	}
+	seconds, err := strconv.ParseUint(params.Get("max_age"), 10, 32)
+	if err != nil || len(params["max_age"]) > 1 {
+		return errors.New(`oidc: the parameter "max_age" must be one whole number of seconds`)
+	}
+	f.AuthenticatedSince = now.Add(-time.Duration(seconds) * time.Second)
+	return nil
 }
 
 func (c *Client) setParameters(params url.Values, f flow) {
@@ -146,8 +192,8 @@ func (c *Client) setParameters(params url.Values, f flow) {
 	params.Set("nonce", f.Nonce)
 	params.Set("code_challenge", base64.RawURLEncoding.EncodeToString(challenge[:]))
 	params.Set("code_challenge_method", "S256")
-	for _, r := range c.cfg.Resources {
-		params.Add("resource", r)
+	if c.dpop != nil { // the code is then good with proofs of this key alone (RFC 9449 section 10)
+		params.Set("dpop_jkt", c.dpop.Thumbprint())
 	}
 }
 

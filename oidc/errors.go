@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/oidckit/oidckit"
 	"github.com/oidckit/oidckit/internal/jwt"
@@ -32,6 +33,8 @@ const (
 	ReasonAccessTokenHash Reason = "at_hash"          // the access token is not the one of the ID token
 	ReasonKey             Reason = "key"              // no key of the issuer fits
 	ReasonSignature       Reason = "signature"        // the signature is not the key's
+	ReasonAuthentication  Reason = "authentication"   // who logged in did so too long ago, or otherwise than was asked for
+	ReasonReplayed        Reason = "replayed"         // a token that is good once came again
 	ReasonRevoked         Reason = "revoked"          // the provider itself refuses the token
 )
 
@@ -109,18 +112,36 @@ type AuthorizationError struct {
 }
 
 func (e *AuthorizationError) Error() string {
-	code := "another error"
-	if slices.Contains(knownCodes, e.Code) {
-		code = e.Code
-	}
-	return "oidc: the provider did not authorize: " + code
+	return "oidc: the provider did not authorize: " + knownCode(e.Code)
 }
 
-// knownCodes may stand in a log. Any other text is of whoever made the browser come.
+// Format prints the text alone, with every verb: the fields are whatever somebody wrote.
+func (e AuthorizationError) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(e.Error())) }
+
+// knownCode returns a code that may stand in a log. Any other text is of the provider, or
+// of whoever made the browser come: it might be what we sent.
+func knownCode(code string) string {
+	if slices.Contains(knownCodes, code) {
+		return code
+	}
+	return "another error"
+}
+
 var knownCodes = []string{
+	// RFC 6749, of both endpoints, and RFC 7009
 	"invalid_request", "unauthorized_client", "access_denied", "unsupported_response_type", "invalid_scope",
-	"server_error", "temporarily_unavailable", "interaction_required", "login_required",
-	"account_selection_required", "consent_required", "invalid_target", "unmet_authentication_requirements",
+	"server_error", "temporarily_unavailable", "invalid_client", "invalid_grant", "unsupported_grant_type",
+	"unsupported_token_type",
+	// OpenID Connect Core section 3.1.2.6, and Unmet Authentication Requirements
+	"interaction_required", "login_required", "account_selection_required", "consent_required",
+	"invalid_request_uri", "invalid_request_object", "request_not_supported", "request_uri_not_supported",
+	"registration_not_supported", "unmet_authentication_requirements",
+	// RFC 8628 and CIBA
+	"authorization_pending", "slow_down", "expired_token", "unknown_user_id", "missing_user_code",
+	"invalid_user_code", "invalid_binding_message", "expired_login_hint_token", "transaction_failed",
+	// RFC 8707, RFC 9449, RFC 6750, RFC 7591, RFC 9470
+	"invalid_target", "invalid_dpop_proof", "use_dpop_nonce", "invalid_token", "insufficient_scope",
+	"invalid_redirect_uri", "invalid_client_metadata", "insufficient_user_authentication",
 }
 
 // Is maps the code to a sentinel of the module.
@@ -157,26 +178,39 @@ func (e *CallbackError) Unwrap() error { return e.Err }
 func (e *CallbackError) Is(target error) bool { return target == oidckit.ErrInvalidCallback }
 
 // ResponseError is an error answer of an endpoint (RFC 6749 section 5.2). It
-// answers errors.Is for [oidckit.ErrUnavailable] if the endpoint is in trouble;
-// otherwise the request was wrong, which the configuration must have caused.
+// answers errors.Is for [oidckit.ErrUnavailable] if the endpoint is in trouble, and for
+// [oidckit.ErrForbidden] if the person who was asked said no; otherwise the request was
+// wrong, which the configuration must have caused.
 type ResponseError struct {
 	Status      int    // of HTTP
-	Code        string // "invalid_client", …; empty if the answer had none
+	Code        string // "invalid_client", …; empty if the answer had none; in the text only if an RFC defines it
 	Description string // at most 256 characters, printable ASCII; not in the text
+	URI         string // error_uri, of the same characters; not in the text
+	// RetryAfter is what an answer with status 429 or 503 asks for, at most an hour; 0 if it
+	// does not.
+	RetryAfter time.Duration
 }
 
 func (e *ResponseError) Error() string {
 	text := fmt.Sprintf("oidc: the provider answered %d", e.Status)
 	if e.Code != "" {
-		text += " " + e.Code
+		text += " " + knownCode(e.Code)
 	}
 	return text
 }
 
-// Is reports whether target is [oidckit.ErrUnavailable] and the endpoint is in
-// trouble.
+// Format prints the text alone, with every verb: the fields may hold what was sent.
+func (e ResponseError) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(e.Error())) }
+
+// Is maps the answer to a sentinel of the module.
 func (e *ResponseError) Is(target error) bool {
-	return target == oidckit.ErrUnavailable && e.inTrouble()
+	switch {
+	case e.inTrouble():
+		return target == oidckit.ErrUnavailable
+	case e.Code == "access_denied": // RFC 8628 section 3.5
+		return target == oidckit.ErrForbidden
+	}
+	return false
 }
 
 func (e *ResponseError) inTrouble() bool {
@@ -186,6 +220,10 @@ func (e *ResponseError) inTrouble() bool {
 // refusesGrant reports whether the code or refresh token is at fault. An endpoint
 // in trouble says nothing about it, whatever it writes.
 func (e *ResponseError) refusesGrant() bool { return e.Code == "invalid_grant" && !e.inTrouble() }
+
+func unavailable(what string, err error) error {
+	return &oidckit.UnavailableError{What: what, Err: err}
+}
 
 // ErrNoEndpoint says that the provider's metadata do not have the endpoint that
 // a call needs.

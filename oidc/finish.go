@@ -2,13 +2,11 @@ package oidc
 
 import (
 	"context"
-	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
 	"fmt"
 	"net/url"
 	"slices"
-	"sync"
 	"time"
 
 	"golang.org/x/oauth2"
@@ -26,15 +24,14 @@ type Tokens struct {
 // Format prints that these are tokens, with every verb.
 func (t Tokens) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("oidc.Tokens[redacted]")) }
 
-// MarshalText redacts, in JSON and in logs. Who keeps tokens keeps OAuth2 and
-// IDToken.Raw.
+// MarshalText redacts, in JSON and in logs. To keep tokens there is MarshalBinary.
 func (t Tokens) MarshalText() ([]byte, error) { return []byte("[redacted]"), nil }
 
 // Finish ends a login with the parameters that came to the redirect URL in its
 // query. It checks the state and the issuer (RFC 9207) before anything is sent,
 // exchanges the code exactly once, and verifies the ID token with everything that
-// Begin made up. Once a callback with a code has passed those first checks its flow
-// is used up, whatever the outcome.
+// Begin made up, with [WithMaxAge] and [WithACRValues]. Once a callback with a code has
+// passed those first checks its flow is used up, whatever the outcome.
 //
 // Errors: *[AuthorizationError] if the provider did not authorize;
 // *[CallbackError] if the parameters do not fit the flow or the provider does not
@@ -49,9 +46,11 @@ func (c *Client) Finish(ctx context.Context, f *Flow, callback url.Values) (*Tok
 	form := url.Values{
 		"grant_type": {"authorization_code"}, "code": {code},
 		"redirect_uri": {f.f.RedirectURL}, "code_verifier": {f.f.Verifier},
-		"resource": slices.Clone(c.cfg.Resources),
 	}
-	answer, err := c.requestToken(ctx, form)
+	if len(f.f.Resources) > 0 {
+		form["resource"] = slices.Clone(f.f.Resources)
+	}
+	answer, err := c.requestToken(ctx, form, nil)
 	if err != nil {
 		var re *ResponseError
 		if errors.As(err, &re) && re.refusesGrant() {
@@ -69,6 +68,12 @@ func (c *Client) Finish(ctx context.Context, f *Flow, callback url.Values) (*Tok
 	if err := id.checkAccessTokenHash(answer.AccessToken); err != nil {
 		return nil, err
 	}
+	if err := id.checkHash("c_hash", code); err != nil {
+		return nil, err
+	}
+	if err := id.checkAuthentication(f.f, c.provider.now(), c.idTokens.leeway); err != nil {
+		return nil, err
+	}
 	return &Tokens{OAuth2: answer.oauth2(c.provider.now(), id.raw), IDToken: id}, nil
 }
 
@@ -78,9 +83,15 @@ func (c *Client) checkCallback(ctx context.Context, f *Flow, callback url.Values
 	if f == nil || f.f == nil || f.f.State == "" || f.f.Nonce == "" || f.f.Verifier == "" {
 		return "", &CallbackError{Parameter: "state", Problem: "belongs to no login of this browser"}
 	}
-	for _, name := range []string{"state", "code", "iss", "error", "error_description"} {
+	for _, name := range []string{"state", "code", "iss", "error", "error_description", "error_uri"} {
 		if len(callback[name]) > 1 {
 			return "", &CallbackError{Parameter: name, Problem: "is there twice"}
+		}
+	}
+	// What belongs to another response type or mode was not asked for.
+	for _, name := range []string{"response", "id_token", "access_token"} {
+		if callback.Has(name) {
+			return "", &CallbackError{Parameter: name, Problem: "belongs to another kind of answer than was asked for"}
 		}
 	}
 	// Empty equals nothing: a flow always has a state.
@@ -144,36 +155,16 @@ func readCode(callback url.Values) (string, error) {
 // usedFlows remembers the states that were finished, so that a callback that is
 // replayed with its flow does not send the code again. The provider refuses a
 // used code too; but it then takes the first login's tokens for stolen.
-type usedFlows struct {
-	mu    sync.Mutex
-	until map[[sha256.Size]byte]time.Time
-}
+type usedFlows struct{ memory onceMemory }
 
-// maxUsedFlows bounds the memory. Beyond it the provider is the only judge.
-const maxUsedFlows = 1 << 16
-
+// add reports whether a flow was not used before. If there are too many, all are
+// forgotten: the provider is then the only judge.
 func (u *usedFlows) add(state string, expires, now time.Time) (first bool) {
-	key := sha256.Sum256([]byte(state))
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if _, ok := u.until[key]; ok {
-		return false
+	first, full := u.memory.add(state, expires, now)
+	if !full {
+		return first
 	}
-	if u.until == nil || len(u.until) >= maxUsedFlows {
-		u.forget(now)
-	}
-	u.until[key] = expires
-	return true
-}
-
-// forget drops the flows that have expired, or all if none has.
-func (u *usedFlows) forget(now time.Time) {
-	for key, until := range u.until {
-		if !now.Before(until) {
-			delete(u.until, key)
-		}
-	}
-	if u.until == nil || len(u.until) >= maxUsedFlows {
-		u.until = make(map[[sha256.Size]byte]time.Time)
-	}
+	u.memory.clear()
+	first, _ = u.memory.add(state, expires, now)
+	return first
 }

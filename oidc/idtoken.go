@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	goidc "github.com/coreos/go-oidc/v3/oidc"
@@ -28,6 +29,7 @@ type IDToken struct {
 
 	raw       string
 	algorithm string
+	first     *loginClaims // of the login, if this is the token of a refresh
 }
 
 // Raw returns the signed token, for an id_token_hint: the one as it was issued, or the
@@ -41,19 +43,43 @@ func (t IDToken) Format(f fmt.State, _ rune) { _, _ = fmt.Fprintf(f, "oidc.IDTok
 func (t IDToken) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(t)) }
 
 // checkAccessTokenHash compares "at_hash", if it is there, with the access token
-// that came along (OpenID Connect Core section 3.1.3.6): the left half of its
-// hash.
+// that came along (OpenID Connect Core section 3.1.3.6).
 func (t *IDToken) checkAccessTokenHash(accessToken string) error {
-	want, err := t.Claims.String(claims.P("at_hash"))
+	return t.checkHash("at_hash", accessToken)
+}
+
+// checkHash compares a claim, if it is there, with the left half of the hash of a text.
+func (t *IDToken) checkHash(claim, text string) error {
+	want, err := t.Claims.String(claims.P(claim))
 	if missing(err) {
 		return nil
 	}
 	hash := jwt.Hash(t.algorithm).New()
-	hash.Write([]byte(accessToken))
+	hash.Write([]byte(text))
 	sum := hash.Sum(nil)
 	got := base64.RawURLEncoding.EncodeToString(sum[:len(sum)/2])
 	if err != nil || subtle.ConstantTimeCompare([]byte(got), []byte(want)) != 1 {
-		return &Error{Reason: ReasonAccessTokenHash, Claim: "at_hash", Err: err}
+		return &Error{Reason: reasonOfHash[claim], Claim: claim, Err: err}
+	}
+	return nil
+}
+
+var reasonOfHash = map[string]Reason{"at_hash": ReasonAccessTokenHash, "c_hash": ReasonClaim}
+
+// checkAuthentication compares when and how the person logged in with what the login
+// asked for (OpenID Connect Core section 3.1.3.7, 12 and 13).
+func (t *IDToken) checkAuthentication(f *flow, now time.Time, leeway time.Duration) error {
+	if !f.AuthenticatedSince.IsZero() {
+		at, err := t.Claims.Time(claims.P("auth_time"))
+		if err != nil || at.Before(f.AuthenticatedSince.Add(-leeway)) || at.After(now.Add(leeway)) {
+			return &Error{Reason: ReasonAuthentication, Claim: "auth_time", Err: err}
+		}
+	}
+	if len(f.ACRValues) > 0 {
+		acr, err := t.Claims.String(claims.P("acr"))
+		if err != nil || !slices.Contains(f.ACRValues, acr) {
+			return &Error{Reason: ReasonAuthentication, Claim: "acr", Err: err}
+		}
 	}
 	return nil
 }

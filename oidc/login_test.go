@@ -82,7 +82,6 @@ func TestNewClient_RefusesConfig(t *testing.T) {
 	for name, change := range map[string]func(*oidc.ClientConfig){
 		"no client id":                   func(c *oidc.ClientConfig) { c.ClientID = "" },
 		"control character in client id": func(c *oidc.ClientConfig) { c.ClientID = "a\n" },
-		"no redirect":                    func(c *oidc.ClientConfig) { c.RedirectURL = "" },
 		"relative redirect":              func(c *oidc.ClientConfig) { c.RedirectURL = "/callback" },
 		"plain http":                     func(c *oidc.ClientConfig) { c.RedirectURL = "http://client.example/callback" },
 		"fragment":                       func(c *oidc.ClientConfig) { c.RedirectURL += "#x" },
@@ -108,6 +107,12 @@ func TestNewClient_RefusesConfig(t *testing.T) {
 		})
 	}
 	_, err := oidc.NewClient(nil, clientConfig())
+	require.Error(t, err)
+	cfg := clientConfig()
+	cfg.RedirectURL = "" // for a client that logs nobody in
+	client, err := oidc.NewClient(provider, cfg)
+	require.NoError(t, err)
+	_, err = client.Begin(t.Context())
 	require.Error(t, err)
 	for alg, length := range map[string]int{"HS256": 32, "HS384": 48, "HS512": 64} {
 		newClient(t, provider, hs(alg, length))
@@ -404,7 +409,7 @@ func TestBegin_ParametersRepeatAndBelongToOneCall(t *testing.T) {
 	additional := url.Values{"audience": {"a"}}
 	client := newClient(t, newProvider(t, op), func(c *oidc.ClientConfig) { c.AdditionalParameters = additional })
 	additional.Add("nonce", "changed afterwards")
-	query := func(options ...oidc.BeginOption) url.Values {
+	query := func(options ...oidc.Option) url.Values {
 		flow, err := client.Begin(t.Context(), options...)
 		require.NoError(t, err)
 		u, err := url.Parse(flow.AuthorizationURL)

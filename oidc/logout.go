@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"strings"
 )
 
 // Logout describes a logout at the provider. All members are optional.
@@ -15,6 +16,11 @@ type Logout struct {
 	PostLogoutRedirectURL string
 	// State comes back with the browser. It proves nothing.
 	State string
+	// LogoutHint tells the provider who is to be logged out, where there is no IDToken:
+	// what it understands is between the two.
+	LogoutHint string
+	// UILocales are languages for the provider's pages, the preferred one first (RFC 5646).
+	UILocales []string
 }
 
 // LogoutURL returns where to send the browser to log out at the provider (OpenID
@@ -37,6 +43,12 @@ func (c *Client) LogoutURL(ctx context.Context, l Logout) (string, error) {
 	}
 	if l.State != "" {
 		params.Set("state", l.State)
+	}
+	if l.LogoutHint != "" {
+		params.Set("logout_hint", l.LogoutHint)
+	}
+	if len(l.UILocales) > 0 {
+		params.Set("ui_locales", strings.Join(l.UILocales, " "))
 	}
 	return withQuery(m.EndSessionEndpoint, params)
 }

@@ -36,6 +36,11 @@ type LogoutTokenConfig struct {
 	DecryptionKeys []jwks.DecryptionKey
 	// InsecureAllowUnencrypted accepts both, if there are DecryptionKeys.
 	InsecureAllowUnencrypted bool
+
+	// Replay remembers which tokens came before, for all processes that get tokens of one
+	// provider. Nil is a memory of this verifier alone, for 65,536 tokens that are still
+	// good: if it is full, tokens cannot be judged.
+	Replay ReplayStore
 }
 
 // A LogoutToken is a verified logout token: whose sessions have ended at the provider
@@ -46,7 +51,7 @@ type LogoutToken struct {
 	Subject   string // "sub", may be empty; unique within Issuer only
 	SessionID string // "sid", may be empty
 	Audience  []string
-	ID        string // "jti": a token is good once; whoever ends sessions remembers it until Expiry plus Leeway
+	ID        string // "jti": a token is good once
 	IssuedAt  time.Time
 	Expiry    time.Time
 	Claims    claims.Set
@@ -65,6 +70,7 @@ func (t LogoutToken) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(
 type LogoutTokenVerifier struct {
 	trust
 	clientID string
+	replay   ReplayStore
 }
 
 // NewLogoutTokenVerifier returns a verifier for logout tokens. It does no I/O; errors
@@ -86,14 +92,20 @@ func NewLogoutTokenVerifier(p *Provider, cfg LogoutTokenConfig) (*LogoutTokenVer
 	if !isIdentifier(cfg.ClientID) {
 		return nil, errors.New("oidc: LogoutTokenConfig.ClientID is required")
 	}
-	return &LogoutTokenVerifier{trust: t, clientID: cfg.ClientID}, nil
+	if cfg.Replay == nil {
+		cfg.Replay = &replayMemory{now: p.now}
+	}
+	return &LogoutTokenVerifier{trust: t, clientID: cfg.ClientID, replay: cfg.Replay}, nil
 }
 
 // Verify verifies a logout token, the form parameter "logout_token" of the request
-// (OpenID Connect Back-Channel Logout 1.0 sections 2.5 and 2.6), all but that it is new:
-// compare ID with those that came before. An error is an
-// *[Error] if the token is at fault, and answers errors.Is for oidckit.ErrUnavailable
-// if it could not be judged. A nil or zero verifier refuses everything.
+// (OpenID Connect Back-Channel Logout 1.0 sections 2.5 and 2.6), and that it did not come
+// before: the second time it is refused with [ReasonReplayed]. So whoever cannot end the
+// sessions at once has to remember whose they are; the same token will not tell again.
+//
+// An error is an *[Error] if the token is at fault, and answers errors.Is for
+// oidckit.ErrUnavailable if it could not be judged, because of the keys or of
+// LogoutTokenConfig.Replay. A nil or zero verifier refuses everything.
 func (v *LogoutTokenVerifier) Verify(ctx context.Context, raw string) (*LogoutToken, error) {
 	if v == nil || v.provider == nil {
 		return nil, errors.New("oidc: LogoutTokenVerifier was not made by NewLogoutTokenVerifier")
@@ -111,7 +123,25 @@ func (v *LogoutTokenVerifier) Verify(ctx context.Context, raw string) (*LogoutTo
 	if err := v.checkSignature(ctx, parsed); err != nil {
 		return nil, err
 	}
+	if err := v.checkReplay(ctx, token); err != nil {
+		return nil, err
+	}
 	return token, nil
+}
+
+// checkReplay comes last: nobody but the provider fills the memory. A token is remembered
+// for as long as it would be accepted, and a second more, for stores that know no
+// fractions. One that several clients are the audience of may come to each of them.
+func (v *LogoutTokenVerifier) checkReplay(ctx context.Context, t *LogoutToken) error {
+	until := earlier(t.Expiry, t.IssuedAt.Add(v.maxAge)).Add(v.leeway)
+	first, err := v.replay.Once(ctx, replayKey("logout_token", t.Issuer, v.clientID, t.ID), until.Add(time.Second))
+	switch {
+	case err != nil:
+		return unavailable("memory of logout tokens", err)
+	case !first:
+		return &Error{Reason: ReasonReplayed, Claim: "jti"}
+	}
+	return nil
 }
 
 func (v *LogoutTokenVerifier) judge(parsed *jwt.Token, p payload) (*LogoutToken, error) {

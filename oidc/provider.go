@@ -79,13 +79,14 @@ func (c Config) Format(f fmt.State, _ rune) { _, _ = fmt.Fprintf(f, "oidc.Config
 // A Provider is an OpenID provider: an issuer, its metadata and its keys. It is
 // safe for concurrent use; make one per issuer and share it.
 type Provider struct {
-	issuer   string
-	issuers  issuerPolicy
-	metadata discovery.Source
-	keys     jwks.Source
-	remote   bool // keys are the provider's public ones
-	fetch    *fetch.Client
-	now      func() time.Time
+	issuer    string
+	issuers   issuerPolicy
+	metadata  discovery.Source
+	keys      jwks.Source
+	remote    bool // keys are the provider's public ones
+	fetch     *fetch.Client
+	transport fetch.Config // of fetch
+	now       func() time.Time
 }
 
 // NewProvider returns the provider of cfg. It does no I/O: metadata and keys are
@@ -101,7 +102,7 @@ func NewProvider(cfg Config) (*Provider, error) {
 	if err := transport.Check(); err != nil {
 		return nil, fmt.Errorf("oidc: Config.%w", err)
 	}
-	p.fetch = fetch.New(transport)
+	p.fetch, p.transport = fetch.New(transport), transport
 	if cfg.Issuer == "" && cfg.Metadata != nil {
 		cfg.Issuer = cfg.Metadata.Issuer
 	}

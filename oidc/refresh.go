@@ -4,84 +4,105 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"net/url"
 	"slices"
-	"sync"
+	"strings"
 	"time"
 
 	"github.com/oidckit/oidckit/claims"
-	"golang.org/x/oauth2"
 )
 
-// Refresh gets new tokens for the refresh token among old (RFC 6749 section 6).
-// A provider that rotates refresh tokens makes the old one useless: keep what
-// comes back before using it. What the answer leaves out stays as it was. A new
-// ID token must be of the same issuer, person, audience and login (OpenID Connect
-// Core section 12.2); without an old one to compare it with, it is left out.
+// Refresh gets new tokens for the refresh token among old (RFC 6749 section 6), or those
+// that somebody got for it with the same options: a client sends a refresh token once,
+// however many calls and sources ask, and keeps the answer for a minute (the last 1024
+// of them) if it replaced the token. The end of ctx ends the wait and not the request,
+// so that the answer is there for the next call.
+//
+// A provider that rotates refresh tokens makes the old one useless: keep what comes back
+// before using it, or have a [TokenSource] do so. What the answer leaves out stays as it
+// was. A scope that is wider than before is found in Extra("scope") and no error, for it
+// may have been narrowed then; beyond [WithScopes] it is one. A new ID token must be of
+// the same issuer, person, audience and login (OpenID Connect Core section 12.2);
+// without an old one to compare it with, it is left out.
 //
 // A refresh token that is no longer good is an *[Error] with [ReasonRevoked]; an
 // outage answers errors.Is for oidckit.ErrUnavailable. An answer that cannot be used
 // is a *[RefreshError], which has the refresh token to go on with.
-func (c *Client) Refresh(ctx context.Context, old *Tokens) (*Tokens, error) {
+//
+// Nothing is sent twice by itself. An answer that was lost is an outage, and nobody
+// knows whether the provider has taken the refresh token for spent. Calling again sends
+// it once more, as there is nothing else to try: the answer is new tokens if it had not,
+// or if it forgives that for some seconds as many do, and else ReasonRevoked, after
+// which the person has to log in.
+func (c *Client) Refresh(ctx context.Context, old *Tokens, options ...Option) (*Tokens, error) {
+	form, err := c.refreshForm(old, options)
+	if err != nil {
+		return nil, err
+	}
+	tokens, _, err := c.refresh(ctx, old, form)
+	return tokens, err
+}
+
+// refreshForm is the request for new tokens. Tokens of another provider or client are
+// not sent to this one: a session may hold either.
+func (c *Client) refreshForm(old *Tokens, options []Option) (url.Values, error) {
 	if old == nil || old.OAuth2 == nil || old.OAuth2.RefreshToken == "" {
 		return nil, errors.New("oidc: there is no refresh token; ask for the scope offline_access")
 	}
-	form := url.Values{
-		"grant_type": {"refresh_token"}, "refresh_token": {old.OAuth2.RefreshToken},
-		"resource": slices.Clone(c.cfg.Resources),
+	if id := old.IDToken; id != nil && (!c.provider.issuers.mayBe(id.Issuer) || !slices.Contains(id.Audience, c.cfg.ClientID)) {
+		return nil, errors.New("oidc: the tokens to refresh are of another provider or client")
 	}
-	answer, err := c.requestToken(ctx, form)
+	form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {old.OAuth2.RefreshToken}}
+	return form, c.addOptions(form, options)
+}
+
+// refresh returns with the tokens whose answer they are from. That is there with an
+// error too, if there was an answer.
+func (c *Client) refresh(ctx context.Context, old *Tokens, form url.Values) (*Tokens, *refreshment, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, nil, unavailable("token", err) // nobody waits, so nothing is spent
+	}
+	r := c.refreshOnce(form) //nolint:contextcheck // the request goes on when ctx ends
+	answer, err := r.wait(ctx)
 	if err != nil {
-		var re *ResponseError
 		var unusable *unusableResponseError
-		switch {
-		case errors.As(err, &re) && re.refusesGrant():
-			return nil, &Error{Reason: ReasonRevoked, Err: err}
-		case errors.As(err, &unusable):
-			return nil, &RefreshError{Err: err, refreshToken: cmp.Or(unusable.refreshToken, old.OAuth2.RefreshToken)}
+		if errors.As(err, &unusable) {
+			err = &RefreshError{Err: err, refreshToken: cmp.Or(unusable.refreshToken, r.sent())}
 		}
-		return nil, err
+		return nil, r, revokedGrant(err)
 	}
-	if answer.RefreshToken == "" {
-		answer.RefreshToken = old.OAuth2.RefreshToken
+	tokens, err := c.refreshed(ctx, old, r, *answer)
+	return tokens, r, err
+}
+
+// refreshed judges an answer, and fills in what it leaves out.
+func (c *Client) refreshed(ctx context.Context, old *Tokens, r *refreshment, answer tokenResponse) (*Tokens, error) {
+	answer.RefreshToken = cmp.Or(answer.RefreshToken, r.sent())
+	failed := func(err error) error { return &RefreshError{Err: err, refreshToken: answer.RefreshToken} }
+	asked := r.form.Get("scope")
+	if asked != "" && !within(answer.Scope, asked) {
+		return nil, failed(&Error{Reason: ReasonClaim, Claim: "scope", Err: errors.New("wider than what was asked for")})
 	}
-	if answer.Scope == "" {
-		answer.Scope, _ = old.OAuth2.Extra("scope").(string)
+	if answer.Scope == "" { // RFC 6749 section 5.1: "OPTIONAL, if identical to the scope requested"
+		was, _ := old.OAuth2.Extra("scope").(string)
+		answer.Scope = cmp.Or(asked, was)
 	}
-	id, err := c.refreshedIDToken(ctx, old.IDToken, answer)
+	id, err := c.refreshedIDToken(ctx, old.IDToken, &answer)
 	if err != nil {
-		return nil, &RefreshError{Err: err, refreshToken: answer.RefreshToken}
+		return nil, failed(err)
 	}
 	raw := ""
 	if id != nil {
 		raw = id.raw
 	}
-	return &Tokens{OAuth2: answer.oauth2(c.provider.now(), raw), IDToken: id}, nil
+	return &Tokens{OAuth2: answer.oauth2(r.answered, raw), IDToken: id}, nil
 }
 
-// RefreshError says that the provider answered a refresh, and that the answer
-// cannot be used: it is malformed, or its ID token is refused or could not be judged.
-// The refresh token that was sent may be spent by now.
-type RefreshError struct {
-	// Err is why; the error answers errors.Is and errors.As for it.
-	Err error
-
-	refreshToken string
+// within reports whether a scope has no value that the other one has not.
+func within(scope, wider string) bool {
+	all := strings.Fields(wider)
+	return !slices.ContainsFunc(strings.Fields(scope), func(s string) bool { return !slices.Contains(all, s) })
 }
-
-func (e *RefreshError) Error() string {
-	return "oidc: the answer to a refresh cannot be used: " + e.Err.Error()
-}
-
-// Unwrap returns Err.
-func (e *RefreshError) Unwrap() error { return e.Err }
-
-// RefreshToken returns the refresh token to go on with.
-func (e *RefreshError) RefreshToken() string { return e.refreshToken }
-
-// Format prints the text alone, with every verb.
-func (e RefreshError) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(e.Error())) }
 
 func (c *Client) refreshedIDToken(ctx context.Context, old *IDToken, answer *tokenResponse) (*IDToken, error) {
 	if answer.IDToken == "" || old == nil {
@@ -94,15 +115,34 @@ func (c *Client) refreshedIDToken(ctx context.Context, old *IDToken, answer *tok
 	if err := id.checkAccessTokenHash(answer.AccessToken); err != nil {
 		return nil, err
 	}
-	if err := id.sameLogin(old); err != nil {
+	if err := id.continues(old, c.idTokens.leeway); err != nil {
 		return nil, err
 	}
 	return id, nil
 }
 
-// sameLogin reports in which point a refreshed ID token is not of the login that
-// it continues.
-func (t *IDToken) sameLogin(old *IDToken) error {
+// A loginClaims are those of the ID token of a login that later ones may leave out, but
+// not change.
+type loginClaims struct {
+	nonce, azp string    // empty if the token had none
+	authTime   time.Time // zero if no token had one
+}
+
+// login returns what is known of the login that a token is of.
+func (t *IDToken) login() loginClaims {
+	if t.first != nil {
+		return *t.first
+	}
+	var l loginClaims
+	l.nonce, _ = t.Claims.String(claims.P("nonce"))
+	l.azp, _ = t.Claims.String(claims.P("azp"))
+	l.authTime, _ = t.Claims.Time(claims.P("auth_time"))
+	return l
+}
+
+// continues reports in which point a refreshed ID token is not of the login of the old
+// one (OpenID Connect Core section 12.2).
+func (t *IDToken) continues(old *IDToken, leeway time.Duration) error {
 	switch {
 	case t.Issuer != old.Issuer:
 		return &Error{Reason: ReasonIssuer, Claim: "iss"}
@@ -110,69 +150,36 @@ func (t *IDToken) sameLogin(old *IDToken) error {
 		return &Error{Reason: ReasonSubject, Claim: "sub"}
 	case !slices.Equal(slices.Sorted(slices.Values(t.Audience)), slices.Sorted(slices.Values(old.Audience))):
 		return &Error{Reason: ReasonAudience, Claim: "aud"}
+	// "its iat Claim MUST represent the time that the new ID Token is issued".
+	case t.IssuedAt.Before(old.IssuedAt.Add(-leeway)):
+		return &Error{Reason: ReasonTooOld, Claim: "iat"}
 	}
-	// "nonce" and "auth_time" may be left out; if they are there they are the old ones.
-	nonce, errNonce := t.Claims.String(claims.P("nonce"))
-	oldNonce, errOldNonce := old.Claims.String(claims.P("nonce"))
-	if !missing(errNonce) && (errNonce != nil || errOldNonce == nil && nonce != oldNonce) {
-		return &Error{Reason: ReasonNonce, Claim: "nonce"}
+	login := old.login()
+	if err := t.keeps("azp", login.azp, ReasonAuthorizedParty); err != nil {
+		return err
 	}
-	authTime, errTime := t.Claims.Time(claims.P("auth_time"))
-	oldAuthTime, errOldTime := old.Claims.Time(claims.P("auth_time"))
-	if !missing(errTime) && (errTime != nil || errOldTime == nil && !authTime.Equal(oldAuthTime)) {
-		return &Error{Reason: ReasonClaim, Claim: "auth_time"}
+	if err := t.keeps("nonce", login.nonce, ReasonNonce); err != nil {
+		return err
 	}
+	at, err := t.Claims.Time(claims.P("auth_time"))
+	switch {
+	case missing(err):
+	case err != nil || !login.authTime.IsZero() && !at.Equal(login.authTime):
+		return &Error{Reason: ReasonClaim, Claim: "auth_time", Err: err}
+	default:
+		login.authTime = at
+	}
+	t.first = &login
 	return nil
 }
 
-// A TokenSource gives the access token of a login while it is good, and then
-// refreshes it, one at a time. It is an oauth2.TokenSource, and safe for concurrent
-// use. Make one for a login and share it: two of them would spend one refresh token
-// twice.
-type TokenSource struct {
-	client *Client
-	mu     sync.Mutex
-	tokens *Tokens
-}
-
-// TokenSource returns a source that begins with tokens.
-func (c *Client) TokenSource(tokens *Tokens) *TokenSource {
-	return &TokenSource{client: c, tokens: tokens}
-}
-
-// expiryMargin keeps a token from expiring on its way.
-const expiryMargin = 10 * time.Second
-
-// Token returns an access token that is good for some seconds more. A refresh has
-// the time limit of every request (10 s), for this interface has no context. Its
-// errors are those of [Client.Refresh].
-func (s *TokenSource) Token() (*oauth2.Token, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.tokens == nil || s.tokens.OAuth2 == nil {
-		return nil, errors.New("oidc: TokenSource was made without tokens")
+// keeps reports whether a claim is the one of the login, or left out. "If no azp Claim
+// was present in the original ID Token, one MUST NOT be present in the new ID Token";
+// and a nonce that nobody sent is of another login.
+func (t *IDToken) keeps(claim, was string, reason Reason) error {
+	is, err := t.Claims.String(claims.P(claim))
+	if !missing(err) && (err != nil || is != was) {
+		return &Error{Reason: reason, Claim: claim, Err: err}
 	}
-	expiry := s.tokens.OAuth2.Expiry
-	if expiry.IsZero() || s.client.provider.now().Add(expiryMargin).Before(expiry) {
-		return s.tokens.OAuth2, nil
-	}
-	tokens, err := s.client.Refresh(context.Background(), s.tokens)
-	var unusable *RefreshError
-	if errors.As(err, &unusable) {
-		// The old refresh token is spent. The next call goes on with the new one.
-		s.tokens = &Tokens{OAuth2: &oauth2.Token{RefreshToken: unusable.refreshToken, Expiry: expiry}, IDToken: s.tokens.IDToken}
-	}
-	if err != nil {
-		return nil, err
-	}
-	s.tokens = tokens
-	return tokens.OAuth2, nil
-}
-
-// Tokens returns the tokens of the last refresh, to be kept: a provider that
-// rotates refresh tokens takes no older one.
-func (s *TokenSource) Tokens() *Tokens {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.tokens
+	return nil
 }

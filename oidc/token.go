@@ -7,29 +7,15 @@ import (
 	"math"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/oidckit/oidckit"
-	"github.com/oidckit/oidckit/clientauth"
-	"github.com/oidckit/oidckit/discovery"
 	"github.com/oidckit/oidckit/internal/fetch"
 	"github.com/oidckit/oidckit/internal/strictjson"
 	"golang.org/x/oauth2"
 )
-
-// An authenticator chooses how the client proves itself at this provider.
-type authenticator func(*discovery.Metadata) (clientauth.Method, error)
-
-func newAuthenticator(cfg ClientConfig) authenticator {
-	return func(m *discovery.Metadata) (clientauth.Method, error) {
-		if cfg.ClientAuth != nil {
-			return cfg.ClientAuth, nil
-		}
-		return clientauth.ForSecret(cfg.ClientSecret, m.TokenEndpointAuthMethodsSupported)
-	}
-}
 
 // A tokenResponse is a successful answer of the token endpoint (RFC 6749 section
 // 5.1).
@@ -40,6 +26,9 @@ type tokenResponse struct {
 	RefreshToken string   `json:"refresh_token"`
 	Scope        string   `json:"scope"`
 	IDToken      string   `json:"id_token"`
+	IssuedType   string   `json:"issued_token_type"` // of RFC 8693
+
+	members strictjson.Object
 }
 
 // seconds are a number; some providers write it as a string.
@@ -54,32 +43,23 @@ func (s *seconds) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// requestToken sends one request to the token endpoint, and never a second one:
-// a code or a refresh token is spent by the first.
-func (c *Client) requestToken(ctx context.Context, form url.Values) (*tokenResponse, error) {
-	m, err := c.provider.Metadata(ctx)
+// requestToken asks the token endpoint. The type of the token must be Bearer, or DPoP if
+// the client proves its key: a Bearer token in its place could be used by anybody.
+func (c *Client) requestToken(ctx context.Context, form url.Values, options []Option) (*tokenResponse, error) {
+	if err := c.addOptions(form, options); err != nil {
+		return nil, err
+	}
+	t, err := c.requestAnyToken(ctx, form)
 	if err != nil {
 		return nil, err
 	}
-	if m.TokenEndpoint == "" {
-		return nil, fmt.Errorf("%w: token_endpoint", ErrNoEndpoint)
-	}
-	method, err := c.auth(m)
-	if err != nil {
-		return nil, err
-	}
-	proof := &clientauth.Request{ClientID: c.cfg.ClientID, Header: http.Header{}, Form: form}
-	if err := method.Authenticate(ctx, proof); err != nil {
-		return nil, fmt.Errorf("oidc: %s: %w", method.Name(), err)
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, m.TokenEndpoint, strings.NewReader(proof.Form.Encode()))
-	if err != nil {
-		return nil, errors.New("oidc: token_endpoint is not a URL")
-	}
-	req.Header = proof.Header
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	req.Header.Set("Accept", "application/json")
-	resp, err := c.provider.fetch.Do(req)
+	return t, t.checkType(c.tokenType())
+}
+
+// requestAnyToken is requestToken for a form that has its options, and for a token of
+// any type.
+func (c *Client) requestAnyToken(ctx context.Context, form url.Values) (*tokenResponse, error) {
+	resp, err := c.post(ctx, call{to: tokenEndpoint, form: form})
 	if err != nil {
 		return nil, err
 	}
@@ -89,37 +69,43 @@ func (c *Client) requestToken(ctx context.Context, form url.Values) (*tokenRespo
 	return parseTokenResponse(resp)
 }
 
+func (c *Client) tokenType() string {
+	if c.dpop != nil {
+		return "DPoP"
+	}
+	return "Bearer"
+}
+
 func parseTokenResponse(resp *fetch.Response) (*tokenResponse, error) {
-	// What is no JSON is of something in front of the endpoint: a page that says
-	// "maintenance" with status 200 refuses no token.
-	if !resp.Is("application/json") {
-		return nil, &oidckit.UnavailableError{What: "token response", Err: fetch.ErrMediaType}
-	}
-	text := string(resp.Body)
-	object, err := strictjson.ParseString(text)
-	if err != nil {
-		return nil, &oidckit.UnavailableError{What: "token response", Err: err}
-	}
-	unusable := func(what string) error {
-		u := &unusableResponseError{what: what}
-		value, _ := object.Get("refresh_token")
-		if s, ok := strictjson.String(value); ok && isTokenText(s) {
-			u.refreshToken = s
-		}
-		return &Error{Reason: ReasonMalformed, Err: u}
-	}
 	var t tokenResponse
-	err = strictjson.Decode(text, &t)
+	var err error
+	t.members, err = object(resp, "token response", &t)
 	switch {
+	case errors.Is(err, errMemberType):
+		return nil, t.unusable(err.Error())
 	case err != nil:
-		return nil, unusable("has a member of another type")
+		return nil, err
 	case t.AccessToken == "" || !isTokenText(t.AccessToken) || !isTokenText(t.RefreshToken):
-		return nil, unusable("has no usable access_token")
-	case !strings.EqualFold(t.TokenType, "Bearer"):
-		// Another type must be used in another way (RFC 6749 section 7.1).
-		return nil, unusable("has a token_type other than Bearer")
+		return nil, t.unusable("has no usable access_token")
 	}
 	return &t, nil
+}
+
+// checkType: another type must be used in another way (RFC 6749 section 7.1).
+func (t *tokenResponse) checkType(want string) error {
+	if !strings.EqualFold(t.TokenType, want) {
+		return t.unusable("has a token_type other than " + want)
+	}
+	return nil
+}
+
+func (t *tokenResponse) unusable(what string) error {
+	u := &unusableResponseError{what: what}
+	value, _ := t.members.Get("refresh_token")
+	if s, ok := strictjson.String(value); ok && isTokenText(s) {
+		u.refreshToken = s
+	}
+	return &Error{Reason: ReasonMalformed, Err: u}
 }
 
 // An unusableResponseError is of a response that was given all the same: the code or
@@ -146,29 +132,41 @@ func isTokenText(s string) bool {
 	return true
 }
 
-// responseError reads the error answer of an endpoint. A body of another form
-// leaves only the status.
-func responseError(resp *fetch.Response) *ResponseError {
-	e := &ResponseError{Status: resp.Status}
-	var body struct {
-		Code        string `json:"error"`
-		Description string `json:"error_description"`
-	}
-	if resp.Is("application/json") && strictjson.Unmarshal(resp.Body, &body) == nil {
-		e.Code, e.Description = printable(body.Code), printable(body.Description)
-	}
-	return e
-}
-
 // longestLife bounds expires_in and MaxAge: beyond it a time would overflow.
 const longestLife = 10 * 365 * 24 * time.Hour
 
 func (t *tokenResponse) oauth2(now time.Time, rawIDToken string) *oauth2.Token {
-	token := &oauth2.Token{AccessToken: t.AccessToken, TokenType: "Bearer", RefreshToken: t.RefreshToken}
+	token := &oauth2.Token{AccessToken: t.AccessToken, TokenType: canonicalType(t.TokenType), RefreshToken: t.RefreshToken}
 	if t.ExpiresIn != nil {
 		life := min(max(float64(*t.ExpiresIn), 0), longestLife.Seconds())
 		token.Expiry = now.Add(time.Duration(life * float64(time.Second)))
 		token.ExpiresIn = int64(life)
 	}
-	return token.WithExtra(map[string]any{"id_token": rawIDToken, "scope": t.Scope})
+	return token.WithExtra(t.extra(rawIDToken))
 }
+
+// canonicalType spells a type as Authorization headers do.
+func canonicalType(t string) string {
+	for _, known := range [...]string{"Bearer", "DPoP"} {
+		if strings.EqualFold(t, known) {
+			return known
+		}
+	}
+	return t
+}
+
+// extra are the members that oauth2.Token has no field for, as encoding/json decodes them.
+// The ID token is the one that was verified.
+func (t *tokenResponse) extra(rawIDToken string) map[string]any {
+	extra := map[string]any{}
+	for name, value := range t.members.All() {
+		var v any
+		if !slices.Contains(tokenFields, name) && strictjson.Decode(value, &v) == nil {
+			extra[name] = v
+		}
+	}
+	extra["id_token"], extra["scope"] = rawIDToken, t.Scope
+	return extra
+}
+
+var tokenFields = []string{"access_token", "token_type", "refresh_token", "expires_in"}

@@ -14,6 +14,7 @@ type authorization struct {
 	redirectURI       string
 	state, mode       string
 	nonce, challenge  string
+	dpop, acr         string
 	loginHint         string
 	scopes, resources []string
 }
@@ -27,14 +28,19 @@ func (p *Provider) serveAuthorization(w http.ResponseWriter, r *http.Request) {
 		errorPage(w, "The request is malformed.")
 		return
 	}
-	if a := p.admit(w, r, v); a != nil {
+	request, problem := p.pushed(v, true)
+	if problem != "" {
+		errorPage(w, problem)
+		return
+	}
+	if a := p.admit(w, r, request, v.get("request_uri") != ""); a != nil {
 		p.loginPage(w, http.StatusOK, v, loginPage{ClientID: a.client.ID, Username: a.loginHint})
 	}
 }
 
-// admit checks an authorization request. It answers one that fails, and returns
-// nil.
-func (p *Provider) admit(w http.ResponseWriter, r *http.Request, v params) *authorization {
+// admit checks an authorization request, which was pushed or not. It answers one
+// that fails, and returns nil.
+func (p *Provider) admit(w http.ResponseWriter, r *http.Request, v params, pushed bool) *authorization {
 	a, problem := p.recipient(v)
 	if problem != "" {
 		// RFC 6749, section 4.1.2.1: "[...] SHOULD inform the resource owner of the
@@ -43,7 +49,11 @@ func (p *Provider) admit(w http.ResponseWriter, r *http.Request, v params) *auth
 		errorPage(w, problem)
 		return nil
 	}
-	if perr := a.check(v); perr != nil {
+	perr := a.check(v)
+	if perr == nil && !pushed && (p.cfg.RequirePushedAuthorizationRequests || a.client.RequirePushedAuthorizationRequests) {
+		perr = invalidRequest("the request must be pushed")
+	}
+	if perr != nil {
 		p.refuse(w, r, a, perr)
 		return nil
 	}
@@ -56,7 +66,7 @@ func (p *Provider) recipient(v params) (a *authorization, problem string) {
 	if len(v["client_id"]) > 1 || len(v["redirect_uri"]) > 1 {
 		return nil, "The request names more than one client_id or redirect_uri."
 	}
-	client := p.clients[v.get("client_id")]
+	client := p.client(v.get("client_id"))
 	if client == nil {
 		return nil, "The client_id is not registered."
 	}
@@ -87,6 +97,7 @@ func (a *authorization) check(v params) *protocolError {
 		}
 	}
 	a.nonce, a.challenge, a.loginHint = v.get("nonce"), v.get("code_challenge"), v.get("login_hint")
+	a.dpop, a.acr = v.get("dpop_jkt"), firstWord(v.get("acr_values"))
 
 	var perr *protocolError
 	if a.scopes, perr = a.client.allowedScopes(v.get("scope")); perr != nil {

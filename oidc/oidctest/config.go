@@ -1,8 +1,11 @@
 package oidctest
 
 import (
+	"crypto"
+	"crypto/x509"
 	"fmt"
 	"maps"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -26,6 +29,11 @@ type Config struct {
 	// alone.
 	Clients []Client
 
+	// HTTPClient sends the provider's own requests: for the keys of clients, and to
+	// their notification endpoints. The
+	// default has a time limit of 10 seconds.
+	HTTPClient *http.Client
+
 	// Users are those who can log in. The default, for nil, is DefaultUsers.
 	Users []User
 
@@ -34,6 +42,56 @@ type Config struct {
 	// RS256.
 	Algorithm string
 
+	// TrustedIssuers are others whose JWTs are taken as grants and in exchanges.
+	TrustedIssuers []TrustedIssuer
+
+	// RequirePushedAuthorizationRequests refuses authorization requests that were
+	// not pushed (RFC 9126, section 5).
+	RequirePushedAuthorizationRequests bool
+
+	// RequireDPoP refuses token requests without a DPoP proof, from every client.
+	RequireDPoP bool
+
+	// RequireDPoPNonce demands a nonce of the provider in every DPoP proof
+	// (RFC 9449, sections 8 and 9). It changes every DPoPNonceTTL and with
+	// [Provider.RotateDPoPNonce].
+	RequireDPoPNonce bool
+
+	// InitialAccessToken is what clients that register themselves must present
+	// (RFC 7591, section 3). Empty lets everybody register.
+	InitialAccessToken string
+
+	// OpaqueAccessTokens are ones that only introspection can read, for all clients.
+	OpaqueAccessTokens bool
+
+	// TLS has Listen and Start serve HTTPS, with a certificate for the address and
+	// the issuer by an authority that is made for the occasion: see
+	// [Provider.CertPool] and [Provider.TLSClient].
+	TLS bool
+
+	// MutualTLS offers tls_client_auth, self_signed_tls_client_auth and
+	// certificate-bound access tokens (RFC 8705). Certificates are asked for at
+	// mtls_endpoint_aliases, which Listen has at a port of their own, and New on the
+	// host that is the issuer's with "mtls." before it. Listen and Start need TLS
+	// besides, New an https Issuer.
+	MutualTLS bool
+
+	// NoMTLSAliases has certificates asked for at all endpoints, under the issuer's
+	// own address.
+	NoMTLSAliases bool
+
+	// ClientCAs are the authorities of tls_client_auth. The default is the one of
+	// [Provider.ClientCertificate].
+	ClientCAs *x509.CertPool
+
+	// PollInterval is how long clients of the device and CIBA grants must wait between
+	// polls, in whole seconds; default 5 seconds. Whoever polls sooner is told to
+	// slow_down, and must wait 5 seconds longer from then on.
+	PollInterval time.Duration
+
+	DeviceCodeTTL   time.Duration // how long a device_code and an auth_req_id live; default 10 minutes
+	DPoPNonceTTL    time.Duration // how long a nonce is offered; it is good for as long again; default 1 minute
+	RequestURITTL   time.Duration // how long a pushed request lives; default 1 minute
 	CodeTTL         time.Duration // how long an authorization code lives; default 1 minute
 	IDTokenTTL      time.Duration // default 5 minutes
 	AccessTokenTTL  time.Duration // default 5 minutes
@@ -48,10 +106,51 @@ type Client struct {
 	// Secret is the client_secret. A client without one is public.
 	Secret string
 
-	// AuthMethod is the only way in which the client may authenticate:
-	// client_secret_basic (the default with a Secret), client_secret_post or
-	// none (the default without).
+	// AuthMethod is the only way in which the client may authenticate, at every
+	// endpoint alike: client_secret_basic (the default with a Secret),
+	// client_secret_post, client_secret_jwt, private_key_jwt (the default with JWKS
+	// or JWKSURI), tls_client_auth, self_signed_tls_client_auth or none (the default
+	// without all of them). The two with TLS need Config.MutualTLS.
 	AuthMethod string
+
+	// What a certificate by one of Config.ClientCAs must have for tls_client_auth
+	// (RFC 8705, section 2.1.2); exactly one is set. The DN is written as in RFC 4514.
+	TLSSubjectDN, TLSSANDNS, TLSSANURI, TLSSANIP, TLSSANEmail string
+
+	// Certificates are those of self_signed_tls_client_auth, besides the ones of
+	// keys in JWKS or at JWKSURI ("x5c" or "x5t#S256").
+	Certificates []*x509.Certificate
+
+	// CertificateBoundTokens binds access tokens to the certificate of the token
+	// request, which must have one (RFC 8705, section 3).
+	CertificateBoundTokens bool
+
+	// JWKS is a JWK Set with the client's public keys, as JSON. Signatures are
+	// checked with them and tokens are encrypted to them.
+	JWKS []byte
+
+	// JWKSURI is where the client publishes its keys instead. They are fetched
+	// with Config.HTTPClient when needed, kept for 5 minutes, and fetched again for
+	// a key that is not among them.
+	JWKSURI string
+
+	// AssertionAlgorithms are the JWS "alg"s the client may sign assertions with.
+	// Nil is all that fit the AuthMethod.
+	AssertionAlgorithms []string
+
+	// RequireAssertionType refuses assertions whose "typ" is not
+	// client-authentication+jwt (RFC 10070). Without it, it may also be JWT or
+	// missing.
+	RequireAssertionType bool
+
+	// InsecureTokenEndpointAudience also accepts assertions whose audience is, or
+	// has among others, the URL of the token endpoint or of the endpoint called. The
+	// audience must otherwise be the issuer, as a string and not as an array.
+	InsecureTokenEndpointAudience bool
+
+	// InsecureAssertionAudiences are further audiences that are accepted, also
+	// among others.
+	InsecureAssertionAudiences []string
 
 	// RedirectURIs are compared as strings. A registered http://127.0.0.1/path or
 	// http://[::1]/path, without a port, stands for every port (RFC 8252,
@@ -60,6 +159,46 @@ type Client struct {
 
 	// PostLogoutRedirectURIs are compared like RedirectURIs.
 	PostLogoutRedirectURIs []string
+
+	// GrantTypes are those the client may use at the token endpoint. Nil is all.
+	GrantTypes []string
+
+	// RequirePushedAuthorizationRequests refuses the client's authorization requests
+	// that were not pushed.
+	RequirePushedAuthorizationRequests bool
+
+	// RequireDPoP refuses the client's token requests without a DPoP proof
+	// (dpop_bound_access_tokens of RFC 9449, section 5.2).
+	RequireDPoP bool
+
+	// OpaqueAccessTokens are ones that only introspection can read.
+	OpaqueAccessTokens bool
+
+	// BackchannelTokenDeliveryMode is how the client of a backchannel authentication
+	// learns of its end: poll (the default) or ping, which calls the
+	// BackchannelNotificationEndpoint, an https or http URL, with Config.HTTPClient.
+	BackchannelTokenDeliveryMode    string
+	BackchannelNotificationEndpoint string
+
+	// IntrospectionAlgorithm is the JWS "alg" of introspection answers that the
+	// client asks for as JWTs (RFC 9701). The default is Config.Algorithm.
+	IntrospectionAlgorithm string
+
+	// UserInfoAlgorithm is the JWS "alg" of userinfo answers, which are JWTs then.
+	UserInfoAlgorithm string
+
+	// These have the client's tokens and answers encrypted to the first of its keys
+	// that fits: RSA-OAEP, RSA-OAEP-256, ECDH-ES, ECDH-ES+A128KW, ECDH-ES+A192KW or
+	// ECDH-ES+A256KW, with the "enc" A128CBC-HS256 (the default), A192CBC-HS384,
+	// A256CBC-HS512, A128GCM, A192GCM or A256GCM. What is signed is signed first; a
+	// userinfo answer need not be. Logout tokens go with ID tokens.
+	IDTokenEncryptionAlgorithm, IDTokenEncryptionMethod             string
+	UserInfoEncryptionAlgorithm, UserInfoEncryptionMethod           string
+	IntrospectionEncryptionAlgorithm, IntrospectionEncryptionMethod string
+
+	// Audiences are those the client may name in a token exchange. Nil is any; an
+	// empty slice is none.
+	Audiences []string
 
 	// IDTokenAlgorithm is the JWS "alg" of the client's ID tokens. The default is
 	// Config.Algorithm. HS256, HS384 and HS512 sign with the Secret, which must be
@@ -150,6 +289,9 @@ func (c Config) withDefaults() Config {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
+	if c.HTTPClient == nil {
+		c.HTTPClient = &http.Client{Timeout: 10 * time.Second}
+	}
 	if c.Clients == nil {
 		c.Clients = []Client{DefaultClient()}
 	}
@@ -159,6 +301,10 @@ func (c Config) withDefaults() Config {
 	if c.Algorithm == "" {
 		c.Algorithm = "RS256"
 	}
+	orDefault(&c.PollInterval, 5*time.Second)
+	orDefault(&c.DeviceCodeTTL, 10*time.Minute)
+	orDefault(&c.DPoPNonceTTL, time.Minute)
+	orDefault(&c.RequestURITTL, time.Minute)
 	orDefault(&c.CodeTTL, time.Minute)
 	orDefault(&c.IDTokenTTL, 5*time.Minute)
 	orDefault(&c.AccessTokenTTL, 5*time.Minute)
@@ -168,6 +314,7 @@ func (c Config) withDefaults() Config {
 	for i := range c.Clients {
 		c.Clients[i].fill(c.Algorithm)
 	}
+	c.TrustedIssuers = slices.Clone(c.TrustedIssuers)
 	c.Users = slices.Clone(c.Users)
 	for i := range c.Users {
 		c.Users[i] = c.Users[i].withDefaults()
@@ -184,9 +331,13 @@ func orDefault(d *time.Duration, value time.Duration) {
 // fill sets the defaults and makes the slices the client's own.
 func (c *Client) fill(algorithm string) {
 	if c.AuthMethod == "" {
-		c.AuthMethod = methodNone
-		if c.Secret != "" {
+		switch {
+		case c.Secret != "":
 			c.AuthMethod = methodBasic
+		case c.JWKS != nil || c.JWKSURI != "":
+			c.AuthMethod = methodPrivateKeyJWT
+		default:
+			c.AuthMethod = methodNone
 		}
 	}
 	if c.IDTokenAlgorithm == "" {
@@ -196,6 +347,12 @@ func (c *Client) fill(algorithm string) {
 	c.PostLogoutRedirectURIs = slices.Clone(c.PostLogoutRedirectURIs)
 	c.Scopes = slices.Clone(c.Scopes)
 	c.Resources = slices.Clone(c.Resources)
+	c.JWKS = slices.Clone(c.JWKS)
+	c.Certificates = slices.Clone(c.Certificates)
+	c.GrantTypes = slices.Clone(c.GrantTypes)
+	c.Audiences = slices.Clone(c.Audiences)
+	c.AssertionAlgorithms = slices.Clone(c.AssertionAlgorithms)
+	c.InsecureAssertionAudiences = slices.Clone(c.InsecureAssertionAudiences)
 }
 
 func (u User) withDefaults() User {
@@ -240,6 +397,9 @@ func (c Config) check() error {
 	if _, ok := algorithms[c.Algorithm]; !ok {
 		return fmt.Errorf("oidctest: Config.Algorithm: %q is not supported", c.Algorithm)
 	}
+	if c.MutualTLS && !strings.HasPrefix(c.Issuer, "https://") {
+		return fmt.Errorf("oidctest: Config.MutualTLS: the Issuer %q is not https", c.Issuer)
+	}
 	if err := c.checkTTLs(); err != nil {
 		return err
 	}
@@ -248,6 +408,12 @@ func (c Config) check() error {
 		if err := c.Clients[i].check(fmt.Sprintf("oidctest: Config.Clients[%d]", i), ids); err != nil {
 			return err
 		}
+		if client := &c.Clients[i]; !c.MutualTLS && (client.byCertificate() || client.CertificateBoundTokens) {
+			return fmt.Errorf("oidctest: Config.MutualTLS: Clients[%d] needs it", i)
+		}
+	}
+	if err := c.checkTrusted(); err != nil {
+		return err
 	}
 	names, subjects := map[string]bool{}, map[string]bool{}
 	for i, user := range c.Users {
@@ -275,11 +441,28 @@ func checkIssuer(issuer string) error {
 
 func (c Config) checkTTLs() error {
 	for name, ttl := range map[string]time.Duration{
+		"PollInterval": c.PollInterval, "DeviceCodeTTL": c.DeviceCodeTTL,
+		"DPoPNonceTTL": c.DPoPNonceTTL, "RequestURITTL": c.RequestURITTL,
 		"CodeTTL": c.CodeTTL, "IDTokenTTL": c.IDTokenTTL,
 		"AccessTokenTTL": c.AccessTokenTTL, "RefreshTokenTTL": c.RefreshTokenTTL,
 	} {
 		if ttl < 0 {
 			return fmt.Errorf("oidctest: Config.%s: %v is negative", name, ttl)
+		}
+	}
+	return nil
+}
+
+func (c Config) checkTrusted() error {
+	issuers := map[string]bool{}
+	for i, t := range c.TrustedIssuers {
+		at := fmt.Sprintf("oidctest: Config.TrustedIssuers[%d]", i)
+		if t.Issuer == "" || issuers[t.Issuer] {
+			return fmt.Errorf("%s.Issuer: %q is empty or taken", at, t.Issuer)
+		}
+		issuers[t.Issuer] = true
+		if _, err := parseKeySet(t.JWKS); err != nil {
+			return fmt.Errorf("%s.JWKS: %w", at, err)
 		}
 	}
 	return nil
@@ -291,33 +474,107 @@ func (c *Client) check(at string, ids map[string]bool) error {
 		return fmt.Errorf("%s.ID: %q is empty or taken", at, c.ID)
 	}
 	ids[c.ID] = true
+	if err := c.checkAuthMethod(at); err != nil {
+		return err
+	}
+	if err := c.checkKeys(at); err != nil {
+		return err
+	}
+	if err := c.checkDelivery(at); err != nil {
+		return err
+	}
+	if err := c.checkEncryption(at); err != nil {
+		return err
+	}
+	for field, alg := range map[string]string{
+		"IDTokenAlgorithm": c.IDTokenAlgorithm, "UserInfoAlgorithm": c.UserInfoAlgorithm, "IntrospectionAlgorithm": c.IntrospectionAlgorithm,
+	} {
+		if err := c.checkAlgorithm(alg); err != nil && alg != "" {
+			return fmt.Errorf("%s.%s: %w", at, field, err)
+		}
+	}
+	return c.checkURIs(at)
+}
+
+func (c *Client) checkAuthMethod(at string) error {
 	switch c.AuthMethod {
 	case methodNone:
 	case methodBasic, methodPost:
 		if c.Secret == "" {
 			return fmt.Errorf("%s.Secret: %s needs one", at, c.AuthMethod)
 		}
+	case methodSecretJWT:
+		// RFC 7518, section 3.2, for the shortest of the three.
+		if len(c.Secret) < crypto.SHA256.Size() {
+			return fmt.Errorf("%s.Secret: %s needs one of 32 bytes", at, c.AuthMethod)
+		}
+	case methodPrivateKeyJWT:
+		if c.JWKS == nil && c.JWKSURI == "" {
+			return fmt.Errorf("%s.JWKS: %s needs it, or JWKSURI", at, c.AuthMethod)
+		}
+	case methodTLS:
+		if n := c.certificateNames(); n != 1 {
+			return fmt.Errorf("%s.TLSSubjectDN: %s needs it or one TLSSAN, and there are %d", at, c.AuthMethod, n)
+		}
+	case methodSelfSignedTLS:
+		if c.JWKS == nil && c.JWKSURI == "" && len(c.Certificates) == 0 {
+			return fmt.Errorf("%s.Certificates: %s needs them, JWKS or JWKSURI", at, c.AuthMethod)
+		}
 	default:
 		return fmt.Errorf("%s.AuthMethod: %q is not supported", at, c.AuthMethod)
 	}
-	if err := c.checkAlgorithm(); err != nil {
-		return fmt.Errorf("%s.IDTokenAlgorithm: %w", at, err)
-	}
-	return c.checkURIs(at)
+	return nil
 }
 
-func (c *Client) checkAlgorithm() error {
-	if _, ok := algorithms[c.IDTokenAlgorithm]; ok {
+func (c *Client) certificateNames() (n int) {
+	for _, name := range []string{c.TLSSubjectDN, c.TLSSANDNS, c.TLSSANURI, c.TLSSANIP, c.TLSSANEmail} {
+		if name != "" {
+			n++
+		}
+	}
+	return n
+}
+
+func (c *Client) checkDelivery(at string) error {
+	switch c.BackchannelTokenDeliveryMode {
+	case "", deliveryPoll:
+	case deliveryPing:
+		if !absoluteURI(c.BackchannelNotificationEndpoint) {
+			return fmt.Errorf("%s.BackchannelNotificationEndpoint: ping needs one, an absolute URI", at)
+		}
+	default:
+		return fmt.Errorf("%s.BackchannelTokenDeliveryMode: %q is not supported", at, c.BackchannelTokenDeliveryMode)
+	}
+	return nil
+}
+
+func (c *Client) checkKeys(at string) error {
+	if c.JWKS != nil && c.JWKSURI != "" {
+		// RFC 7591, section 2: "The "jwks_uri" and "jwks" parameters MUST NOT both be
+		// present in the same request or response."
+		return fmt.Errorf("%s.JWKSURI: there is a JWKS besides", at)
+	}
+	if c.JWKS == nil {
 		return nil
 	}
-	hash, ok := hmacs[c.IDTokenAlgorithm]
+	if _, err := parseKeySet(c.JWKS); err != nil {
+		return fmt.Errorf("%s.JWKS: %w", at, err)
+	}
+	return nil
+}
+
+func (c *Client) checkAlgorithm(alg string) error {
+	if _, ok := algorithms[alg]; ok {
+		return nil
+	}
+	hash, ok := hmacs[alg]
 	if !ok {
-		return fmt.Errorf("%q is not supported", c.IDTokenAlgorithm)
+		return fmt.Errorf("%q is not supported", alg)
 	}
 	// RFC 7518, section 3.2: "A key of the same size as the hash output [...] or
 	// larger MUST be used with this algorithm."
 	if len(c.Secret) < hash.Size() {
-		return fmt.Errorf("%s needs a Secret of %d bytes", c.IDTokenAlgorithm, hash.Size())
+		return fmt.Errorf("%s needs a Secret of %d bytes", alg, hash.Size())
 	}
 	return nil
 }

@@ -35,12 +35,35 @@
 // # What it does
 //
 // The authorization code flow with PKCE (S256, required), answered by query or
-// form_post; the grants authorization_code, refresh_token and client_credentials;
-// resource indicators; JWT access tokens (RFC 9068); userinfo; RP-initiated
-// logout. There is no session: everybody logs in every time, and prompt=none is
+// form_post, pushed (RFC 9126) or not; the grants authorization_code, refresh_token,
+// client_credentials, JWT bearer (RFC 7523), token exchange (RFC 8693), device code
+// (RFC 8628) and CIBA (poll and ping); resource indicators; access tokens that are
+// JWTs (RFC 9068) or opaque, and bound to a DPoP key (RFC 9449) or a certificate
+// (RFC 8705) or neither; userinfo, introspection (RFC 7662, RFC 9701), revocation
+// (RFC 7009); registration of clients (RFC 7591, RFC 7592); WebFinger; RP-initiated
+// logout and logout tokens. What is for a client can be encrypted to it. There is
+// no session: everybody logs in every time, and prompt=none is
 // login_required. Access tokens without a resource are for the userinfo endpoint,
 // and only those are accepted there. A resource asked for at the token endpoint
 // must have been asked for at the authorization endpoint.
+//
+// # Clients that prove themselves
+//
+// A [Client] has one AuthMethod, at all endpoints: secrets, assertions by a secret
+// or a key, certificates, or none. An assertion must have the issuer as its
+// audience, as a string (RFC 10070), a jti of its own, an exp within 5 minutes, and
+// a signature by a registered key with a registered algorithm. Which of it was
+// wrong is said in error_description, so that a test can tell.
+//
+// Certificates need Config.TLS and Config.MutualTLS. They are asked for at
+// mtls_endpoint_aliases only; [Provider.ClientCertificate], [SelfSignedCertificate]
+// and [Provider.TLSClient] make what a test needs. [Provider.Protect] makes an API
+// that demands bound tokens and stepped-up authentication (RFC 9470).
+//
+// # People elsewhere
+//
+// [Provider.ApproveDevice] and [Provider.ApproveBackchannel], and their sisters that
+// deny, are what people do on another device, without a browser.
 //
 // # Without sockets
 //
@@ -87,9 +110,12 @@
 // # Odd tokens
 //
 // [Provider.OnIDToken], [Provider.OnAccessToken], [Provider.OnTokenResponse] and
-// [Provider.OnUserInfo] change what is about to be sent. [Provider.AccessToken]
-// makes a right token without a login; [Provider.Sign], [Provider.SignBytes] and
-// [SignHMAC] sign anything at all.
+// [Provider.OnUserInfo] change what is about to be sent, [Provider.OnAnswer] and
+// [Provider.OnSignedAnswer] the answers of every other endpoint.
+// [Provider.AccessToken] makes a right token without a login, [Provider.LogoutToken]
+// one for a logout; [Provider.Sign], [Provider.SignBytes] and [SignHMAC] sign
+// anything at all, and [Provider.Encrypt] encrypts it. [Provider.OnRequest] sees what
+// a client sent.
 //
 // # Not for production
 //

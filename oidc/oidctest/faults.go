@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-// Endpoint names an endpoint by its path below the issuer.
+// Endpoint names an endpoint by its path below the issuer. WebFinger alone lies
+// below the host.
 type Endpoint string
 
 // The endpoints of a provider.
@@ -23,6 +24,17 @@ const (
 	UserInfo      Endpoint = "/userinfo"
 	EndSession    Endpoint = "/end-session"
 
+	PushedAuthorization       Endpoint = "/par"                  // RFC 9126
+	Introspection             Endpoint = "/introspect"           // RFC 7662
+	Revocation                Endpoint = "/revoke"               // RFC 7009
+	DeviceAuthorization       Endpoint = "/device_authorization" // RFC 8628
+	DeviceVerification        Endpoint = "/device"               // the verification_uri
+	BackchannelAuthentication Endpoint = "/bc-authorize"         // CIBA
+	Registration              Endpoint = "/register"             // RFC 7591
+	ClientConfiguration       Endpoint = "/client"               // RFC 7592: the registration_client_uri, with a client_id
+
+	WebFinger Endpoint = "/.well-known/webfinger"
+
 	// login is where the login page posts to. It is apart from Authorization so
 	// that Requests counts what relying parties send.
 	login Endpoint = "/login"
@@ -30,7 +42,7 @@ const (
 
 // page tells whether people rather than programs read the endpoint.
 func (e Endpoint) page() bool {
-	return e == Authorization || e == EndSession || e == login
+	return e == Authorization || e == EndSession || e == login || e == DeviceVerification
 }
 
 // oversize is what Fault.Oversized adds to an answer, in bytes.
@@ -148,7 +160,7 @@ func (f Fault) answer(w http.ResponseWriter, e Endpoint) {
 	w.Header().Set("Content-Type", contentType)
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	fmt.Fprint(w, f.body(e))
+	fmt.Fprint(w, f.body(e)) //nolint:gosec // what the test told it to answer
 }
 
 func (f Fault) body(e Endpoint) string {

@@ -2,6 +2,7 @@ package oidctest
 
 import (
 	"crypto/rand"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -18,12 +19,15 @@ type grant struct {
 	scopes, resources  []string
 	authTime           time.Time
 	sid                string
+	acr                string
+	dpop               string    // the key that the code is bound to, from dpop_jkt
 	codeExpires, until time.Time // until is when nothing of the grant is valid any more
 
 	// Guarded by grants.mu.
 	spent          bool // the code has been used
 	revoked        bool
-	refresh        string // the current refresh token
+	bound          binding // of a public client's refresh tokens
+	refresh        string  // the current refresh token
 	refreshExpires time.Time
 }
 
@@ -36,11 +40,14 @@ type grants struct {
 	codes   map[string]*grant
 	refresh map[string]*grant
 	access  map[string]*grant
+	opaque  map[string]opaqueToken
+	dead    map[string]time.Time // access tokens that were revoked, until they expire
 	swept   time.Time
 }
 
 func (s *grants) init() {
 	s.codes, s.refresh, s.access = map[string]*grant{}, map[string]*grant{}, map[string]*grant{}
+	s.opaque, s.dead = map[string]opaqueToken{}, map[string]time.Time{}
 }
 
 var errInvalidGrant = &protocolError{
@@ -70,6 +77,8 @@ func (s *grants) sweep(now time.Time) {
 			}
 		}
 	}
+	maps.DeleteFunc(s.opaque, func(_ string, t opaqueToken) bool { return now.After(t.until) })
+	maps.DeleteFunc(s.dead, func(_ string, until time.Time) bool { return now.After(until) })
 }
 
 // redeem spends a code. RFC 6749, section 4.1.2: "If an authorization code is
@@ -80,7 +89,7 @@ func (s *grants) redeem(code string, client *Client, now time.Time) (*grant, *pr
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	g := s.codes[code]
-	if g == nil || g.client != client {
+	if g == nil || g.client.ID != client.ID {
 		return nil, errInvalidGrant
 	}
 	if g.spent {
@@ -100,7 +109,7 @@ func (s *grants) find(token string, client *Client, now time.Time) (*grant, *pro
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	g := s.refresh[token]
-	if g == nil || g.client != client || g.revoked {
+	if g == nil || g.client.ID != client.ID || g.revoked {
 		return nil, errInvalidGrant
 	}
 	if g.refresh != token {
@@ -142,7 +151,8 @@ func (s *grants) revoked(token string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	g := s.access[signed(token)]
-	return g != nil && g.revoked
+	_, dead := s.dead[signed(token)]
+	return dead || g != nil && g.revoked
 }
 
 // signed is the part of a JWS under the signature. The signature itself is no

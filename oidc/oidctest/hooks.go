@@ -1,6 +1,11 @@
 package oidctest
 
-import "sync"
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"sync"
+)
 
 // hooks are the functions that change what the provider is about to send.
 type hooks struct {
@@ -9,6 +14,10 @@ type hooks struct {
 	accessToken   func(header, claims map[string]any)
 	tokenResponse func(response map[string]any)
 	userInfo      func(claims map[string]any)
+	answers       map[Endpoint]func(answer map[string]any)
+	signedAnswers map[Endpoint]func(header, claims map[string]any)
+	logoutToken   func(header, claims map[string]any)
+	request       func(e Endpoint, r *http.Request)
 }
 
 // OnIDToken has f change every ID token before it is signed; nil stops that. The
@@ -54,6 +63,48 @@ func (p *Provider) OnUserInfo(f func(claims map[string]any)) {
 	p.hooks.userInfo = f
 }
 
+// OnAnswer has f change the JSON object that an endpoint answers when a request
+// succeeded; nil stops that. It is there for all endpoints that answer one, the
+// metadata among them. At Token and UserInfo it comes after the hook that has
+// their name, at Introspection also before a signature. f may be called from
+// several goroutines at once.
+func (p *Provider) OnAnswer(e Endpoint, f func(answer map[string]any)) {
+	p.hooks.mu.Lock()
+	defer p.hooks.mu.Unlock()
+	if p.hooks.answers == nil {
+		p.hooks.answers = map[Endpoint]func(map[string]any){}
+	}
+	p.hooks.answers[e] = f
+}
+
+// OnSignedAnswer has f change the JWTs that an endpoint answers with (UserInfo,
+// Introspection) before they are signed, like [Provider.OnIDToken].
+func (p *Provider) OnSignedAnswer(e Endpoint, f func(header, claims map[string]any)) {
+	p.hooks.mu.Lock()
+	defer p.hooks.mu.Unlock()
+	if p.hooks.signedAnswers == nil {
+		p.hooks.signedAnswers = map[Endpoint]func(header, claims map[string]any){}
+	}
+	p.hooks.signedAnswers[e] = f
+}
+
+// OnLogoutToken has f change the logout tokens of [Provider.LogoutToken] before they
+// are signed, like [Provider.OnIDToken].
+func (p *Provider) OnLogoutToken(f func(header, claims map[string]any)) {
+	p.hooks.mu.Lock()
+	defer p.hooks.mu.Unlock()
+	p.hooks.logoutToken = f
+}
+
+// OnRequest has f see every request, before faults and checks; nil stops that. f
+// gets a copy whose body it may read. It may be called from several goroutines at
+// once.
+func (p *Provider) OnRequest(f func(e Endpoint, r *http.Request)) {
+	p.hooks.mu.Lock()
+	defer p.hooks.mu.Unlock()
+	p.hooks.request = f
+}
+
 // The hooks run outside the lock, so that they may call the provider.
 
 func (h *hooks) changeIDToken(header, claims map[string]any) {
@@ -89,5 +140,43 @@ func (h *hooks) changeUserInfo(claims map[string]any) {
 	h.mu.Unlock()
 	if f != nil {
 		f(claims)
+	}
+}
+
+func (h *hooks) changeAnswer(e Endpoint, answer map[string]any) {
+	h.mu.Lock()
+	f := h.answers[e]
+	h.mu.Unlock()
+	if f != nil {
+		f(answer)
+	}
+}
+
+func (h *hooks) changeSignedAnswer(e Endpoint, header, claims map[string]any) {
+	h.mu.Lock()
+	f := h.signedAnswers[e]
+	h.mu.Unlock()
+	if f != nil {
+		f(header, claims)
+	}
+}
+
+func (h *hooks) changeLogoutToken(header, claims map[string]any) {
+	h.mu.Lock()
+	f := h.logoutToken
+	h.mu.Unlock()
+	if f != nil {
+		f(header, claims)
+	}
+}
+
+func (h *hooks) tellRequest(e Endpoint, r *http.Request, body []byte) {
+	h.mu.Lock()
+	f := h.request
+	h.mu.Unlock()
+	if f != nil {
+		seen := r.Clone(r.Context())
+		seen.Body = io.NopCloser(bytes.NewReader(body))
+		f(e, seen)
 	}
 }

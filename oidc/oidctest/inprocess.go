@@ -3,6 +3,7 @@ package oidctest
 import (
 	"bytes"
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -17,10 +18,13 @@ import (
 // The end of a request's context ends the request, faults that delay included.
 // Every call returns a new client, which the caller may change.
 func (p *Provider) HTTPClient() *http.Client {
-	return &http.Client{Transport: inProcess{p}}
+	return &http.Client{Transport: inProcess{p: p}}
 }
 
-type inProcess struct{ p *Provider }
+type inProcess struct {
+	p           *Provider
+	certificate *x509.Certificate
+}
 
 func (t inProcess) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.Body != nil {
@@ -32,15 +36,19 @@ func (t inProcess) RoundTrip(req *http.Request) (*http.Response, error) {
 	if t.p.closed.Load() {
 		return nil, errors.New("oidctest: the provider is closed")
 	}
-	if origin := req.URL.Scheme + "://" + req.URL.Host; origin != t.p.origin {
+	origin := req.URL.Scheme + "://" + req.URL.Host
+	if origin != t.p.origin && (!t.p.cfg.MutualTLS || origin != t.p.mtlsOrigin) {
 		return nil, fmt.Errorf("oidctest: %s is not the provider's %s", origin, t.p.origin)
 	}
 	in, err := serverRequest(req)
 	if err != nil {
 		return nil, err
 	}
+	if req.URL.Scheme == "https" {
+		in.TLS = t.p.connection(origin, t.certificate)
+	}
 	rec := newRecorder()
-	t.p.ServeHTTP(rec, in)
+	t.p.at(origin).ServeHTTP(rec, in)
 	// Whatever waits in the handler returns with the context, and without an answer.
 	if err := context.Cause(req.Context()); err != nil {
 		return nil, err

@@ -31,11 +31,18 @@ func (p *Provider) serveLogin(w http.ResponseWriter, r *http.Request) {
 		errorPage(w, "The form is malformed.")
 		return
 	}
-	a := p.admit(w, r, request)
+	requestURI := request.get("request_uri")
+	full, problem := p.pushed(request, false)
+	if problem != "" {
+		errorPage(w, problem)
+		return
+	}
+	a := p.admit(w, r, full, requestURI != "")
 	if a == nil {
 		return
 	}
 	if form.get("cancel") != "" {
+		p.par.finish(requestURI)
 		p.refuse(w, r, a, &protocolError{code: "access_denied", description: "the user cancelled the login"})
 		return
 	}
@@ -46,6 +53,7 @@ func (p *Provider) serveLogin(w http.ResponseWriter, r *http.Request) {
 		})
 		return
 	}
+	p.par.finish(requestURI)
 	p.respond(w, r, a, url.Values{"code": {p.authorize(a, user)}})
 }
 
@@ -62,6 +70,8 @@ func (p *Provider) authorize(a *authorization, user *User) string {
 		resources:   a.resources,
 		authTime:    now,
 		sid:         rand.Text(),
+		dpop:        a.dpop,
+		acr:         a.acr,
 		codeExpires: now.Add(p.cfg.CodeTTL),
 	}
 	// The tokens may outlive the code, and a late second use of it must find them.

@@ -73,7 +73,7 @@ func (p *Provider) leaving(v params) (client *Client, problem string) {
 		}
 		return client, ""
 	}
-	if client = p.clients[id]; id != "" && client == nil {
+	if client = p.client(id); id != "" && client == nil {
 		return nil, "The client_id is not registered."
 	}
 	return client, ""
@@ -93,7 +93,7 @@ func (p *Provider) hinted(token string) *Client {
 	if !ok || json.Unmarshal(payload, &claims) != nil || claims.Issuer != p.cfg.Issuer {
 		return nil
 	}
-	return p.clients[claims.Audience]
+	return p.client(claims.Audience)
 }
 
 // verifySecret checks an ID token signed with a client's secret: the secret of
@@ -109,7 +109,7 @@ func (p *Provider) verifySecret(token string) ([]byte, bool) {
 	if json.Unmarshal(jws.UnsafePayloadWithoutVerification(), &claims) != nil {
 		return nil, false
 	}
-	client := p.clients[claims.Audience]
+	client := p.client(claims.Audience)
 	if client == nil || client.IDTokenAlgorithm != jws.Signatures[0].Protected.Algorithm {
 		return nil, false
 	}

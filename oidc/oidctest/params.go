@@ -30,10 +30,11 @@ func (v params) get(name string) string { return url.Values(v).Get(name) }
 
 // duplicate returns the name of a parameter that is there more than once, which
 // RFC 6749, section 3.1, forbids for all of them. RFC 8707, section 2, allows it
-// for "resource".
+// for "resource", RFC 8693, section 2.1, for "audience" in an exchange.
 func (v params) duplicate() string {
 	for name, values := range v {
-		if len(values) > 1 && name != "resource" {
+		repeats := name == "resource" || name == "audience" && v.get("grant_type") == grantTokenExchange
+		if len(values) > 1 && !repeats {
 			return name
 		}
 	}

@@ -17,14 +17,14 @@ const maxBody = 1 << 20
 // Provider is an OpenID provider in memory. It is an [http.Handler], and safe
 // for concurrent use. Make one with [New], [Listen] or [Start].
 type Provider struct {
-	cfg     Config
-	base    string // the issuer without a final slash: what the endpoints' URLs begin with
-	path    string // the path of base
-	origin  string // scheme and host of base
-	clients map[string]*Client
-	users   map[string]*User // by Username
-	people  map[string]*User // by Subject
-	routes  map[string]route // by path
+	cfg        Config
+	base       string           // the issuer without a final slash: what the endpoints' URLs begin with
+	path       string           // the path of base
+	origin     string           // scheme and host of base
+	mtlsOrigin string           // the same of the aliases, where certificates are asked for
+	users      map[string]*User // by Username
+	people     map[string]*User // by Subject
+	routes     map[string]route // by path
 
 	advanced atomic.Int64 // nanoseconds
 	closed   atomic.Bool
@@ -34,6 +34,16 @@ type Provider struct {
 	grants grants
 	faults faults
 	hooks  hooks
+
+	clients       registry
+	remote        remoteKeys
+	replays       replays
+	par           pushedRequests
+	nonces        nonces
+	pendings      pendings
+	registrations registrations
+
+	authority *authority
 }
 
 // route is an endpoint with the methods it takes.
@@ -53,19 +63,22 @@ func New(cfg Config) (*Provider, error) {
 		return nil, err
 	}
 	p := &Provider{
-		cfg:     cfg,
-		base:    strings.TrimSuffix(cfg.Issuer, "/"),
-		clients: map[string]*Client{},
-		users:   map[string]*User{},
-		people:  map[string]*User{},
+		cfg:    cfg,
+		base:   strings.TrimSuffix(cfg.Issuer, "/"),
+		users:  map[string]*User{},
+		people: map[string]*User{},
 	}
 	u, err := url.Parse(p.base)
 	if err != nil { // unreachable: check parsed it
 		return nil, err
 	}
 	p.path, p.origin = u.Path, u.Scheme+"://"+u.Host
+	p.mtlsOrigin = mtlsOriginOf(cfg, u)
+	if p.authority, err = newAuthority(p.Now()); err != nil {
+		return nil, err
+	}
 	for i := range cfg.Clients {
-		p.clients[cfg.Clients[i].ID] = &cfg.Clients[i]
+		p.clients.put(&cfg.Clients[i])
 	}
 	for i := range cfg.Users {
 		p.users[cfg.Users[i].Username] = &cfg.Users[i]
@@ -90,9 +103,18 @@ func (p *Provider) register() {
 		{Token, post, p.serveToken},
 		{UserInfo, both, p.serveUserInfo},
 		{EndSession, both, p.serveEndSession},
+		{PushedAuthorization, post, p.servePushed},
+		{Introspection, post, p.serveIntrospection},
+		{Revocation, post, p.serveRevocation},
+		{DeviceAuthorization, post, p.serveDeviceAuthorization},
+		{DeviceVerification, both, p.serveDevice},
+		{BackchannelAuthentication, post, p.serveBackchannel},
+		{Registration, post, p.serveRegistration},
+		{ClientConfiguration, []string{http.MethodGet, http.MethodPut, http.MethodDelete}, p.serveClient},
 	} {
 		p.routes[p.path+string(r.endpoint)] = r
 	}
+	p.routes[string(WebFinger)] = route{WebFinger, get, p.serveWebFinger}
 }
 
 // ServeHTTP answers at the paths of the endpoints.
@@ -113,6 +135,7 @@ func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	in := r.WithContext(r.Context()) // a handler leaves the caller's request alone
 	in.Body = io.NopCloser(bytes.NewReader(body))
+	p.hooks.tellRequest(route.endpoint, in, body)
 
 	p.faults.serve(w, in, route.endpoint, route.allowed)
 }

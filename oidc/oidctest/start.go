@@ -1,11 +1,8 @@
 package oidctest
 
 import (
-	"context"
 	"errors"
 	"net"
-	"net/http"
-	"time"
 )
 
 // TB is the part of testing.TB that [Start] needs. Naming it here keeps package
@@ -39,25 +36,52 @@ func Start(tb TB, configure ...func(*Config)) *Provider {
 }
 
 // Listen listens at addr, a host and port where port 0 takes a free one, and
-// serves plain HTTP until [Provider.Close]. The default Issuer is http:// and the
-// address listened on, with "localhost" for an addr without a host.
+// serves plain HTTP, or HTTPS with Config.TLS, until [Provider.Close]. The default
+// Issuer is http:// or https:// and the address listened on, with "localhost" for
+// an addr without a host.
 //
 // Whoever reaches the address can log in as anybody: the login page lists the
 // passwords. Listen on a loopback address.
 func Listen(addr string, cfg Config) (*Provider, error) {
-	l, err := net.Listen("tcp", addr)
+	if cfg.MutualTLS && !cfg.TLS {
+		return nil, errors.New("oidctest: Config.MutualTLS: it needs TLS to listen")
+	}
+	l, err := listen(addr, cfg)
 	if err != nil {
 		return nil, err
 	}
+	scheme := "http://"
+	if cfg.TLS {
+		scheme = "https://"
+	}
 	if cfg.Issuer == "" {
-		cfg.Issuer = "http://" + reachable(l.Addr())
+		cfg.Issuer = scheme + reachable(l.main.Addr())
 	}
 	p, err := New(cfg)
 	if err != nil {
-		return nil, errors.Join(err, l.Close())
+		return nil, errors.Join(err, l.close())
 	}
-	p.serve(l)
+	if l.mtls != nil {
+		p.mtlsOrigin = scheme + reachable(l.mtls.Addr())
+	}
+	if err := p.serve(l); err != nil {
+		return nil, errors.Join(err, l.close())
+	}
 	return p, nil
+}
+
+func listen(addr string, cfg Config) (l listeners, err error) {
+	if l.main, err = net.Listen("tcp", addr); err != nil || !cfg.MutualTLS || cfg.NoMTLSAliases {
+		return l, err
+	}
+	host, _, err := net.SplitHostPort(addr)
+	if err == nil {
+		l.mtls, err = net.Listen("tcp", net.JoinHostPort(host, "0"))
+	}
+	if err != nil {
+		return l, errors.Join(err, l.main.Close())
+	}
+	return l, nil
 }
 
 // reachable names a host for an address that stands for all interfaces.
@@ -71,31 +95,4 @@ func reachable(addr net.Addr) string {
 		return addr.String()
 	}
 	return net.JoinHostPort("localhost", port)
-}
-
-func (p *Provider) serve(l net.Listener) {
-	// Close ends requests through their context: one that hangs has nothing else.
-	ctx, cancel := context.WithCancel(context.Background())
-	server := &http.Server{
-		Handler:           p,
-		BaseContext:       func(net.Listener) context.Context { return ctx },
-		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       30 * time.Second,
-		IdleTimeout:       time.Minute,
-		MaxHeaderBytes:    64 << 10,
-		// No WriteTimeout: a Fault may delay as long as it likes.
-	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		_ = server.Serve(l) // always http.ErrServerClosed: nobody else has the listener
-	}()
-	p.stop = func() error {
-		// First the connections: a handler whose context ends returns, which over an
-		// open connection would be an empty answer with status 200.
-		err := server.Close()
-		cancel()
-		<-done
-		return err
-	}
 }

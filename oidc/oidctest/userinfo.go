@@ -1,6 +1,7 @@
 package oidctest
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"slices"
@@ -10,77 +11,59 @@ import (
 )
 
 // serveUserInfo is the userinfo endpoint (OpenID Connect Core 1.0, section 5.3).
-// It takes the access token in the Authorization header only.
+// It takes the access token in the Authorization header or in a form.
 func (p *Provider) serveUserInfo(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
-	headers := r.Header.Values("Authorization")
-	switch len(headers) {
-	case 0:
-		// RFC 6750, section 3.1: without authentication information, no error code.
-		challenge(w, http.StatusUnauthorized, "")
-		return
-	case 1:
-	default:
-		challenge(w, http.StatusBadRequest, "invalid_request")
+	p.offerNonce(w)
+	token, problem := p.judge(r, p.url(UserInfo), true)
+	if problem != nil {
+		problem.answer(w)
 		return
 	}
-	scheme, token, _ := strings.Cut(headers[0], " ")
-	if !strings.EqualFold(scheme, "Bearer") {
-		challenge(w, http.StatusUnauthorized, "")
-		return
-	}
-	user, scopes, ok := p.bearerOf(token)
+	user, scheme := p.people[token.text("sub")], boundTo(token).tokenType()
+	scopes := strings.Fields(token.text("scope"))
 	switch {
-	case !ok:
-		challenge(w, http.StatusUnauthorized, "invalid_token")
+	case user == nil:
+		invalidToken(scheme, "the access token is of no user").answer(w)
 		return
 	case !slices.Contains(scopes, scopeOpenID):
-		challenge(w, http.StatusForbidden, "insufficient_scope")
+		refused := resourceError{status: http.StatusForbidden, scheme: scheme, code: "insufficient_scope", scope: scopeOpenID}
+		refused.answer(w)
 		return
 	}
 	claims := userClaims(user, scopes)
 	p.hooks.changeUserInfo(claims)
-	writeJSON(w, http.StatusOK, "application/json", claims)
+	c := p.client(token.text("client_id"))
+	if c == nil || c.UserInfoAlgorithm == "" && c.UserInfoEncryptionAlgorithm == "" {
+		p.answer(w, UserInfo, http.StatusOK, claims)
+		return
+	}
+	p.hooks.changeAnswer(UserInfo, claims)
+	answer, err := p.userInfoToken(r.Context(), c, claims)
+	if err != nil {
+		p.tokenError(w, r, unsignable(err))
+		return
+	}
+	w.Header().Set("Content-Type", "application/jwt")
+	_, _ = w.Write([]byte(answer)) // the other side may have gone
 }
 
-// challenge is the answer of RFC 6750, section 3.
-func challenge(w http.ResponseWriter, status int, code string) {
-	header := `Bearer realm="oidctest"`
-	if code != "" {
-		header += `, error="` + code + `"`
+// userInfoToken is the answer as a JWT: signed, or encrypted, or signed and then
+// encrypted (OpenID Connect Core 1.0, section 5.3.2).
+func (p *Provider) userInfoToken(ctx context.Context, c *Client, claims map[string]any) (string, error) {
+	if c.UserInfoAlgorithm == "" {
+		plain, err := json.Marshal(claims)
+		if err != nil {
+			return "", err
+		}
+		return p.encrypt(ctx, c, c.UserInfoEncryptionAlgorithm, c.UserInfoEncryptionMethod, "", plain)
 	}
-	if code == "insufficient_scope" {
-		header += `, scope="openid"`
+	claims["iss"], claims["aud"] = p.cfg.Issuer, c.ID
+	token, err := p.signedAnswer(UserInfo, c.UserInfoAlgorithm, "JWT", c, claims)
+	if err != nil {
+		return "", err
 	}
-	w.Header().Set("WWW-Authenticate", header)
-	w.WriteHeader(status)
-}
-
-// bearerOf returns whom an access token speaks for. The token must be one of
-// ours, for this endpoint, and neither expired nor revoked.
-func (p *Provider) bearerOf(token string) (user *User, scopes []string, ok bool) {
-	typ, payload, ok := p.verify(token)
-	if !ok || typ != "at+jwt" || p.grants.revoked(token) {
-		return nil, nil, false
-	}
-	var claims struct {
-		Issuer   string          `json:"iss"`
-		Subject  string          `json:"sub"`
-		Audience json.RawMessage `json:"aud"`
-		Expiry   float64         `json:"exp"`
-		Scope    string          `json:"scope"`
-	}
-	if json.Unmarshal(payload, &claims) != nil || claims.Issuer != p.cfg.Issuer {
-		return nil, nil, false
-	}
-	if float64(p.Now().Unix()) >= claims.Expiry {
-		return nil, nil, false
-	}
-	if !slices.Contains(stringOrList(claims.Audience), p.url(UserInfo)) {
-		return nil, nil, false
-	}
-	user = p.people[claims.Subject]
-	return user, strings.Fields(claims.Scope), user != nil
+	return p.sealed(ctx, c, c.UserInfoEncryptionAlgorithm, c.UserInfoEncryptionMethod, token)
 }
 
 // stringOrList reads an "aud" (RFC 7519, section 4.1.3).
