@@ -88,17 +88,87 @@ func (b *Browser) Logout(ctx context.Context, endSessionURL string) (*http.Respo
 	if err != nil {
 		return nil, err
 	}
-	defer res.Body.Close()
-	page, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
+	action, xsrf, err := formOf(res)
 	if err != nil {
 		return nil, err
 	}
-	action, token := formAction.FindSubmatch(page), xsrfField.FindSubmatch(page)
-	if action == nil || token == nil {
-		return nil, stoppedAt(res)
+	return b.post(ctx, action, url.Values{"xsrf": {xsrf}, "logout": {"yes"}})
+}
+
+// ApproveDevice visits the verification_uri_complete of a device authorization (RFC 8628, section 3.3), confirms the
+// code that stands there, and signs in as user ("alice", "bob").
+func (b *Browser) ApproveDevice(ctx context.Context, target, user string) error {
+	res, err := b.device(ctx, target, "confirm")
+	if err != nil {
+		return err
 	}
-	form := url.Values{"xsrf": {string(token[1])}, "logout": {"yes"}}
-	return b.post(ctx, html.UnescapeString(string(action[1])), form)
+	if strings.HasPrefix(res.Request.URL.String(), b.op.Issuer+"/interaction/") {
+		if err := res.Body.Close(); err != nil {
+			return err
+		}
+		if res, err = b.post(ctx, res.Request.URL.String(), url.Values{"login": {user}}); err != nil {
+			return err
+		}
+	}
+	defer res.Body.Close()
+	page, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
+	if err != nil {
+		return err
+	}
+	if !strings.Contains(string(page), "Sign-in Success") {
+		return fmt.Errorf("interop: no device was signed in: %s: %s", res.Status, page)
+	}
+	return nil
+}
+
+// DenyDevice visits the same page, and refuses.
+func (b *Browser) DenyDevice(ctx context.Context, target string) error {
+	res, err := b.device(ctx, target, "abort")
+	if err != nil {
+		return err
+	}
+	return res.Body.Close()
+}
+
+// device goes through the provider's two pages: the code from the URL, and the question whether it is the right one.
+func (b *Browser) device(ctx context.Context, target, answer string) (*http.Response, error) {
+	code, err := url.Parse(target)
+	if err != nil {
+		return nil, err
+	}
+	form := url.Values{"user_code": code.Query()["user_code"]}
+	res, err := b.get(ctx, target)
+	if err != nil {
+		return nil, err
+	}
+	for _, button := range []string{"", answer} {
+		action, xsrf, err := formOf(res)
+		if err != nil {
+			return nil, err
+		}
+		form.Set("xsrf", xsrf)
+		if button != "" {
+			form.Set(button, "yes")
+		}
+		if res, err = b.post(ctx, action, form); err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+// formOf reads and closes a page of the provider, and returns where its form goes to and the token that goes with it.
+func formOf(res *http.Response) (action, xsrf string, err error) {
+	defer res.Body.Close()
+	page, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
+	if err != nil {
+		return "", "", err
+	}
+	to, token := formAction.FindSubmatch(page), xsrfField.FindSubmatch(page)
+	if to == nil || token == nil {
+		return "", "", fmt.Errorf("interop: no form at %s (%s): %.4096s", res.Request.URL.Redacted(), res.Status, page)
+	}
+	return html.UnescapeString(string(to[1])), string(token[1]), nil
 }
 
 // The provider's own confirmation page is one form. Where nobody is logged in it is another, which a script sends.

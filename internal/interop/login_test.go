@@ -3,6 +3,7 @@ package interop_test
 import (
 	"maps"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -160,4 +161,31 @@ func TestWrongClientSecretIsOurFault(t *testing.T) {
 		require.NotErrorIs(t, err, other)
 	}
 	require.EqualValues(t, 1, wire.tokenRequests.Load(), "there is no second try, in another style")
+}
+
+func TestOPStepUp(t *testing.T) {
+	t.Parallel()
+	op := interop.StartOP(t, []string{callbackURL})
+	client, _ := newClient(t, op, configure(t, op, "app-basic"))
+	browser := op.NewBrowser()
+	logIn := func(options ...oidc.Option) (*oidc.Tokens, error) {
+		flow, err := client.Begin(t.Context(), append(options, oidc.WithLoginHint("alice"))...)
+		require.NoError(t, err)
+		back, err := browser.Authorize(t.Context(), flow.AuthorizationURL)
+		require.NoError(t, err)
+		return client.Finish(t.Context(), flow, back.Query())
+	}
+	_, err := logIn()
+	require.NoError(t, err)
+	wanted := oidc.WithACRValues("urn:test:loa:2")
+	_, err = logIn(wanted)
+	requireReason(t, oidc.ReasonAuthentication, err) // to this provider it is a wish, and it has a session
+	tokens, err := logIn(wanted, oidc.WithPrompt("login"), oidc.WithMaxAge(time.Hour))
+	require.NoError(t, err)
+	acr, err := tokens.IDToken.Claims.String(claims.P("acr"))
+	require.NoError(t, err)
+	require.Equal(t, "urn:test:loa:2", acr)
+	require.True(t, tokens.IDToken.Claims.Has(claims.P("auth_time")))
+	_, err = logIn(oidc.WithMaxAge(0))
+	require.NoError(t, err, "the provider asked again who is there")
 }

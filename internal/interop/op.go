@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"os"
@@ -12,24 +13,33 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
 )
 
 // listening is the one line of JSON with which the provider says where it is.
-var listening = regexp.MustCompile(`^{"issuer":"([^"]+)"}`)
+var listening = regexp.MustCompile(`^{"issuer":"([^"]+)","mtls":"([^"]+)"}`)
 
 // OP is a running OpenID provider.
 type OP struct {
 	// Issuer is its issuer identifier, a loopback URL without a path.
 	Issuer string
 
+	// MTLS is the base URL of its HTTPS listener, for which the metadata's mtls_endpoint_aliases are. It takes
+	// client certificates, and needs none.
+	MTLS string
+
+	// PKI is who vouches for that listener, for clients that authenticate with tls_client_auth, and for
+	// what the provider calls over HTTPS.
+	PKI *PKI
+
 	redirectURIs []string
 	process      *Process
 }
 
-// Client is one of the clients that the provider knows.
+// Client is one of the clients that the provider knows: of those it starts with, or one that came by [OP.Register].
 type Client struct {
 	ID         string `json:"client_id"`
 	Secret     string `json:"client_secret"` // empty for app-public and app-key
@@ -65,7 +75,7 @@ func (o *OP) Client(t testing.TB, id string) Client {
 	return Client{}
 }
 
-// An Option changes how [StartOP] starts the provider.
+// An Option changes how [StartOP] starts the provider, by what it adds to the command line.
 type Option func(args []string) []string
 
 // WithPostLogoutRedirectURIs registers where the provider may send the browser after a logout.
@@ -97,6 +107,25 @@ func WithIDTokenClaims() Option {
 	return func(args []string) []string { return append(args, "--id-token-claims") }
 }
 
+// WithDPoPNonce has the provider demand a nonce of its own in every DPoP proof (RFC 9449, section 8).
+func WithDPoPNonce() Option {
+	return func(args []string) []string { return append(args, "--dpop-nonce") }
+}
+
+// WithRequiredPAR has the provider take pushed authorization requests only, from every client, and say so in its metadata
+// (RFC 9126, section 5).
+func WithRequiredPAR() Option {
+	return func(args []string) []string { return append(args, "--require-par") }
+}
+
+// WithPollInterval has the provider tell device and CIBA clients to leave that many whole seconds between two polls; 1 s
+// without it.
+func WithPollInterval(interval time.Duration) Option {
+	return func(args []string) []string {
+		return append(args, "--poll-interval", strconv.Itoa(int(interval.Seconds())))
+	}
+}
+
 // WithPort has the provider listen at this port instead of a free one, as for one that comes back after an outage.
 func WithPort(port int) Option {
 	return func(args []string) []string { return append(args, "--port", strconv.Itoa(port)) }
@@ -113,16 +142,18 @@ func StartOP(t testing.TB, redirectURIs []string, options ...Option) *OP {
 	dir := filepath.Join(moduleDir(t), "op")
 	install(t, dir)
 
-	args := []string{"provider.mjs"}
+	pki := newPKI(t)
+	certificate, key, authority := pki.files(t)
+	args := []string{"provider.mjs", "--tls-cert", certificate, "--tls-key", key, "--tls-ca", authority}
 	for _, uri := range redirectURIs {
 		args = append(args, "--redirect-uri", uri)
 	}
 	for _, option := range options {
 		args = option(args)
 	}
-	process := start(t, dir, node, args...)
-	issuer := process.Wait(listening)[1]
-	o := &OP{Issuer: issuer, redirectURIs: redirectURIs, process: process}
+	process := start(t, dir, []string{"NODE_EXTRA_CA_CERTS=" + authority}, node, args...)
+	said := process.Wait(listening)
+	o := &OP{Issuer: said[1], MTLS: said[2], PKI: pki, redirectURIs: redirectURIs, process: process}
 	o.awaitDiscovery(t)
 	return o
 }
@@ -136,7 +167,32 @@ func (o *OP) Rotate(ctx context.Context, dropOld bool) error {
 	if dropOld {
 		mode = "all"
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, o.Issuer+"/test/rotate?mode="+mode, nil)
+	return o.control(ctx, "rotate", url.Values{"mode": {mode}}, nil)
+}
+
+// FinishCIBA is the user's answer on the other device to a backchannel authentication request. A client that is
+// registered for the ping has had it when this returns.
+func (o *OP) FinishCIBA(ctx context.Context, authReqID string, approved bool) error {
+	q := url.Values{"auth_req_id": {authReqID}}
+	if !approved {
+		q.Set("deny", "yes")
+	}
+	return o.control(ctx, "ciba", q, nil)
+}
+
+// SetAccount has an account of that name beside alice and bob, with these claims.
+func (o *OP) SetAccount(ctx context.Context, name string, claims map[string]any) error {
+	text, err := json.Marshal(claims)
+	if err != nil {
+		return err
+	}
+	return o.control(ctx, "account", url.Values{"name": {name}}, url.Values{"claims": {string(text)}})
+}
+
+// control asks one of the endpoints that are for tests only.
+func (o *OP) control(ctx context.Context, name string, q, form url.Values) error {
+	target := o.Issuer + "/test/" + name + "?" + q.Encode()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, target, strings.NewReader(form.Encode()))
 	if err != nil {
 		return err
 	}
@@ -145,8 +201,9 @@ func (o *OP) Rotate(ctx context.Context, dropOld bool) error {
 		return err
 	}
 	defer res.Body.Close()
-	if res.StatusCode != http.StatusOK {
-		return fmt.Errorf("rotate: %s", res.Status)
+	if res.StatusCode >= http.StatusBadRequest {
+		text, _ := io.ReadAll(io.LimitReader(res.Body, 4096)) // what there is of it
+		return fmt.Errorf("interop: %s: %s: %s", name, res.Status, text)
 	}
 	return nil
 }

@@ -44,14 +44,16 @@ type Process struct {
 // stopped when the test ends, and when that failed, its output is shown.
 func Run(t testing.TB, bin string, args ...string) *Process {
 	t.Helper()
-	return start(t, "", bin, args...)
+	return start(t, "", nil, bin, args...)
 }
 
-func start(t testing.TB, dir, bin string, args ...string) *Process {
+// start runs a program in dir, with env added to the test's environment.
+func start(t testing.TB, dir string, env []string, bin string, args ...string) *Process {
 	t.Helper()
 	// Not the test's own context: that ends before the cleanups, and would kill the program at once.
 	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), bin, args...)
 	cmd.Dir = dir
+	cmd.Env = append(cmd.Environ(), env...)
 	cmd.WaitDelay = time.Second
 	p := &Process{t: t, cmd: cmd, exited: make(chan struct{})}
 	cmd.Stdout = &p.output

@@ -1,6 +1,8 @@
 package interop_test
 
 import (
+	"context"
+	"errors"
 	"sync"
 	"testing"
 	"time"
@@ -39,7 +41,13 @@ func TestRefreshRotates(t *testing.T) {
 	_, err = client.UserInfo(t.Context(), third)
 	require.NoError(t, err)
 
-	_, err = client.Refresh(t.Context(), first)
+	// A call that comes late gets what its token became. Nothing is sent for it.
+	late, err := client.Refresh(t.Context(), first)
+	require.NoError(t, err)
+	require.Equal(t, third.OAuth2.RefreshToken, late.OAuth2.RefreshToken)
+	// Another process, a thief's perhaps, knows nothing of that.
+	thief, _ := newClient(t, op, configure(t, op, "app-basic"))
+	_, err = thief.Refresh(t.Context(), first)
 	requireReason(t, oidc.ReasonRevoked, err)
 	_, err = client.Refresh(t.Context(), third)
 	requireReason(t, oidc.ReasonRevoked, err) // the provider took the family for stolen
@@ -94,4 +102,63 @@ func TestTokenSourceRefreshesOnce(t *testing.T) {
 	}
 	require.NotEqual(t, stale.AccessToken, got[0].AccessToken)
 	require.EqualValues(t, 2, wire.tokenRequests.Load())
+}
+
+// This provider takes a refresh token that comes twice for stolen, and revokes all: see TestRefreshRotates.
+func TestOPRefreshIsSentOnceHoweverManyAsk(t *testing.T) {
+	t.Parallel()
+	op := interop.StartOP(t, []string{callbackURL})
+	client, wire, first := offline(t, op)
+	var group sync.WaitGroup
+	got := make([]*oidc.Tokens, 8)
+	errs := make([]error, len(got))
+	for i := range got {
+		group.Go(func() { got[i], errs[i] = client.Refresh(t.Context(), first) })
+	}
+	group.Wait()
+	for i := range got {
+		require.NoError(t, errs[i])
+		require.Equal(t, got[0].OAuth2.RefreshToken, got[i].OAuth2.RefreshToken)
+	}
+	require.EqualValues(t, 2, wire.tokenRequests.Load(), "one is of the login")
+	_, err := client.Refresh(t.Context(), got[0])
+	require.NoError(t, err)
+}
+
+func TestOPTokensAreKeptBeforeTheyAreUsed(t *testing.T) {
+	t.Parallel()
+	op := interop.StartOP(t, []string{callbackURL})
+	client, wire, tokens := offline(t, op)
+	tokens.OAuth2.Expiry = time.Now().Add(-time.Minute)
+	var kept []byte
+	full := errors.New("the disk is full")
+	failing := full
+	source, err := client.NewTokenSource(oidc.TokenSourceConfig{Tokens: tokens, Persist: func(_ context.Context, tokens *oidc.Tokens) error {
+		if failing != nil {
+			return failing
+		}
+		var err error
+		kept, err = tokens.MarshalBinary()
+		return err
+	}})
+	require.NoError(t, err)
+	_, err = source.Token()
+	require.ErrorIs(t, err, full)
+	failing = nil
+	access, err := source.Token()
+	require.NoError(t, err)
+	require.EqualValues(t, 2, wire.tokenRequests.Load(), "the new tokens were not lost: nothing was sent for the second try")
+
+	// After a restart.
+	var restored oidc.Tokens
+	require.NoError(t, restored.UnmarshalBinary(kept))
+	require.Equal(t, access.AccessToken, restored.OAuth2.AccessToken)
+	require.Equal(t, "alice", restored.IDToken.Subject)
+	fresh, _ := newClient(t, op, configure(t, op, "app-basic"))
+	next, err := fresh.Refresh(t.Context(), &restored)
+	require.NoError(t, err)
+	require.Equal(t, "alice", next.IDToken.Subject)
+	target, err := fresh.LogoutURL(t.Context(), oidc.Logout{IDToken: restored.IDToken})
+	require.NoError(t, err)
+	require.Contains(t, target, "id_token_hint=")
 }

@@ -24,6 +24,7 @@ const (
 
 	apiTest     = "https://api.test"
 	otherTest   = "https://other.test"
+	shortTest   = "https://short.test"
 	expiredTest = "https://expired.test"
 )
 

@@ -1,21 +1,30 @@
 // A real OpenID provider for the interoperability tests: npm's oidc-provider, certified and written by
 // other people, so that oidckit is not only tested against its own idea of the specifications.
 //
-//   node provider.mjs --redirect-uri http://127.0.0.1:8080/callback [flags] < some-open-stdin
+//   node provider.mjs --redirect-uri http://127.0.0.1:8080/callback --tls-cert F --tls-key F --tls-ca F [flags] < some-open-stdin
 //
+//   --tls-cert, --tls-key FILE     PEM, for the HTTPS listener, which takes the certificates of clients
+//   --tls-ca FILE                  PEM, who issues those; start with NODE_EXTRA_CA_CERTS=FILE too, for the calls to clients
 //   --port N                       loopback port, 0 (the default) picks a free one
 //   --redirect-uri URI             repeatable, at least one; registered for every login client
 //   --post-logout-redirect-uri URI repeatable; registered for every login client
 //   --access-token-ttl SECONDS     default 300; https://short.test always has 2, https://expired.test is long past
 //   --client-jwks JSON             public keys of app-key, which exists only with this flag
 //   --id-token-claims              puts scope claims into every ID token, see "Claims"
+//   --dpop-nonce                   demands a nonce of ours in every DPoP proof
+//   --require-par                  takes pushed authorization requests only, from every client
+//   --poll-interval SECONDS        default 1, see "Device flow"
 //
-// When it listens it prints one line of JSON on stdout, {"issuer": "http://127.0.0.1:PORT"}; all else goes to
-// stderr. It ends on SIGTERM and SIGINT, and when its stdin ends, so that it never outlives the test that
-// started it. It keeps everything in memory, and calls nobody.
+// When it listens it prints one line of JSON on stdout, {"issuer":"http://127.0.0.1:PORT","mtls":"https://127.0.0.1:PORT"};
+// all else goes to stderr. It ends on SIGTERM and SIGINT, and when its stdin ends, so that it never outlives the test that
+// started it. It keeps everything in memory. It calls whom a client registers: jwks_uri, CIBA's notification endpoint and
+// backchannel_logout_uri, on this machine too.
+//
+// The second listener is the same provider over TLS, for the metadata's mtls_endpoint_aliases.
 //
 // Clients are in clients.json, which the Go side reads too. The secret of app-basic has characters that a client
-// must percent-encode in HTTP Basic (RFC 6749, section 2.3.1).
+// must percent-encode in HTTP Basic (RFC 6749, section 2.3.1). All others register themselves (RFC 7591) with
+// the initial access token below: every authentication method, algorithm and grant there is can be had that way.
 //
 // Login: a login_hint that names an account (alice, bob) is a login without a page; login_hint=deny answers
 // access_denied. Without a hint there is a form with one field, `login`, and two buttons. Consent is never asked for.
@@ -29,15 +38,27 @@
 // ended ten minutes ago: more than any leeway. A resource asked for at the authorization endpoint is used for the token request too,
 // when that names none (of several, the first). Such a token is not for userinfo.
 //
+// Device flow and CIBA: clients shall wait --poll-interval between two polls, or hear slow_down. That and the grants of
+// token exchange and JWT bearer are ours, not the library's: pace.mjs and grants.mjs.
+//
 // Control: POST /test/rotate makes new keys that sign from then on. The old ones stay published;
 // with ?mode=all they are gone. It answers {"kids": {alg: kid}} of the new keys.
+// POST /test/account?name=NAME has an account of that name with the claims in the form's field "claims", a JSON object:
+// _claim_names and _claim_sources are possible.
+// POST /test/ciba?auth_req_id=ID is the user's yes to a backchannel authentication, with &deny=yes the no.
 
 import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
+import { createServer as createTLSServer } from 'node:https';
 import { parseArgs } from 'node:util';
 
 import Provider, { errors } from 'oidc-provider';
+
+import { ciba, finish } from './ciba.mjs';
+import { registerOwnGrants } from './grants.mjs';
+import { endpointAliases, mTLS } from './mtls.mjs';
+import { pace } from './pace.mjs';
 
 console.info = console.error; // the library's notices; stdout is for the one line of JSON
 
@@ -49,12 +70,19 @@ const { values: flags } = parseArgs({
     'access-token-ttl': { type: 'string', default: '300' },
     'client-jwks': { type: 'string' },
     'id-token-claims': { type: 'boolean', default: false },
+    'dpop-nonce': { type: 'boolean', default: false },
+    'require-par': { type: 'boolean', default: false },
+    'poll-interval': { type: 'string', default: '1' },
+    'tls-cert': { type: 'string' },
+    'tls-key': { type: 'string' },
+    'tls-ca': { type: 'string' },
   },
 });
 const port = Number(flags.port);
 const accessTokenTTL = Number(flags['access-token-ttl']);
-if (flags['redirect-uri'].length === 0 || !Number.isInteger(port) || !(Number.isInteger(accessTokenTTL) && accessTokenTTL > 0)) {
-  console.error('provider.mjs: needs --redirect-uri, an integer --port and a positive integer --access-token-ttl');
+const tls = Boolean(flags['tls-cert'] && flags['tls-key'] && flags['tls-ca']);
+if (!tls || flags['redirect-uri'].length === 0 || !Number.isInteger(port) || !(Number.isInteger(accessTokenTTL) && accessTokenTTL > 0)) {
+  console.error('provider.mjs: needs --redirect-uri, --tls-cert, --tls-key, --tls-ca, an integer --port and a positive integer --access-token-ttl');
   process.exit(2);
 }
 
@@ -202,6 +230,32 @@ class MapAdapter {
 // --- the provider
 
 const cookieKeys = [randomBytes(32).toString('base64url')];
+const nonceSecret = randomBytes(32);
+const initialAccessToken = 'initial-for-tests-only'; // the Go side has it too
+
+const signedBySomebody = [
+  'RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519',
+];
+const signedByUs = ['RS256', 'PS256', 'ES256', 'EdDSA', 'HS256'];
+const encrypted = [
+  'RSA-OAEP', 'RSA-OAEP-256', 'RSA-OAEP-384', 'RSA-OAEP-512',
+  'ECDH-ES', 'ECDH-ES+A128KW', 'ECDH-ES+A192KW', 'ECDH-ES+A256KW',
+];
+const encryptedContent = ['A128GCM', 'A192GCM', 'A256GCM', 'A128CBC-HS256', 'A192CBC-HS384', 'A256CBC-HS512'];
+
+const enabledJWA = {
+  clientAuthSigningAlgValues: ['HS256', 'HS384', 'HS512', ...signedBySomebody],
+  dPoPSigningAlgValues: signedBySomebody,
+  idTokenSigningAlgValues: signedByUs,
+  userinfoSigningAlgValues: signedByUs,
+  introspectionSigningAlgValues: signedByUs,
+  idTokenEncryptionAlgValues: encrypted,
+  idTokenEncryptionEncValues: encryptedContent,
+  userinfoEncryptionAlgValues: encrypted,
+  userinfoEncryptionEncValues: encryptedContent,
+  introspectionEncryptionAlgValues: encrypted,
+  introspectionEncryptionEncValues: encryptedContent,
+};
 
 function configuration(keys) {
   return {
@@ -211,7 +265,14 @@ function configuration(keys) {
     cookies: { keys: cookieKeys },
     clockTolerance: 0, // one machine, one clock: what has expired is refused at once
     pkce: { required: () => true },
-    enabledJWA: { idTokenSigningAlgValues: ['RS256', 'PS256', 'ES256', 'EdDSA', 'HS256'] },
+    enabledJWA,
+    clientAuthMethods: [
+      'client_secret_basic', 'client_secret_post', 'client_secret_jwt', 'private_key_jwt',
+      'tls_client_auth', 'self_signed_tls_client_auth', 'none',
+    ],
+    discovery: { mtls_endpoint_aliases: endpointAliases(mtls) },
+    // The library's own would not call this machine.
+    fetch: (target, { dispatcher, ...options }) => fetch(target, options),
     acrValues: ['urn:test:loa:1', 'urn:test:loa:2'],
 
     scopes: ['openid', 'offline_access'],
@@ -229,7 +290,7 @@ function configuration(keys) {
     findAccount,
     extraTokenClaims: (ctx, token) => {
       const account = accounts.get(token.accountId);
-      return account && { realm_access: account.realm_access };
+      return { realm_access: account?.realm_access, act: token.act };
     },
 
     formats: { customizers: { jwt: expireToken } },
@@ -248,6 +309,8 @@ function configuration(keys) {
       Interaction: 3600,
       Session: 86_400,
       Grant: 86_400,
+      DeviceCode: 600,
+      BackchannelAuthenticationRequest: (ctx) => Math.min(600, Number(ctx.oidc.params.requested_expiry ?? 600)),
     },
 
     features: {
@@ -255,7 +318,18 @@ function configuration(keys) {
       claimsParameter: { enabled: true },
       clientCredentials: { enabled: true },
       introspection: { enabled: true },
+      jwtIntrospection: { enabled: true },
+      jwtUserinfo: { enabled: true },
+      encryption: { enabled: true },
       revocation: { enabled: true },
+      pushedAuthorizationRequests: { enabled: true, requirePushedAuthorizationRequests: flags['require-par'] },
+      registration: { enabled: true, initialAccessToken },
+      registrationManagement: { enabled: true, rotateRegistrationAccessToken: true },
+      deviceFlow: { enabled: true },
+      ciba,
+      mTLS,
+      dPoP: flags['dpop-nonce'] ? { enabled: true, nonceSecret, requireNonce: () => true } : { enabled: true },
+      backchannelLogout: { enabled: true },
       rpInitiatedLogout: { enabled: true },
       resourceIndicators: {
         enabled: true,
@@ -381,6 +455,7 @@ function wantedACR(prompt, params) {
 // --- the server
 
 let issuer;
+let mtls; // where the TLS listener is
 let keys = newKeys();
 let provider;
 let callback;
@@ -388,6 +463,8 @@ let callback;
 // There is no way to reload the keys of a provider: another one over the same store takes its place.
 function install() {
   provider = new Provider(issuer, configuration(keys));
+  registerOwnGrants(provider, keys);
+  provider.use(pace(Number(flags['poll-interval'])));
   provider.on('server_error', (ctx, err) => console.error('server_error', ctx.path, err));
   for (const event of ['authorization.error', 'grant.error', 'userinfo.error', 'end_session.error']) {
     provider.on(event, (ctx, err) => console.error(event, err.error, err.error_description ?? '', err.error_detail ?? ''));
@@ -403,20 +480,43 @@ function rotate(mode, res) {
   res.end(JSON.stringify({ kids: Object.fromEntries(fresh.map(({ alg, kid }) => [alg, kid])) }));
 }
 
+async function setAccount(name, req, res) {
+  accounts.set(name, JSON.parse((await readForm(req)).get('claims')));
+  res.writeHead(204);
+  res.end();
+}
+
+async function answerCIBA(query, res) {
+  await finish(provider, query.get('auth_req_id'), !query.has('deny'));
+  res.writeHead(204);
+  res.end();
+}
+
 async function serve(req, res) {
   const url = new URL(req.url, issuer);
+  if (req.method === 'POST' && url.pathname === '/test/ciba') return answerCIBA(url.searchParams, res);
+  if (req.method === 'POST' && url.pathname === '/test/account') return setAccount(url.searchParams.get('name'), req, res);
   if (req.method === 'POST' && url.pathname === '/test/rotate') return rotate(url.searchParams.get('mode'), res);
   if (url.pathname.startsWith('/interaction/')) return interaction(provider, req, res);
   return callback(req, res);
 }
 
-const server = createServer((req, res) => {
+function handle(req, res) {
   serve(req, res).catch((err) => {
     console.error(req.method, req.url.split('?')[0], err);
     if (!res.headersSent) res.writeHead(err.statusCode ?? 500, { 'content-type': 'text/plain; charset=utf-8' });
     res.end(`${err.message}\n`);
   });
-});
+}
+
+const server = createServer(handle);
+const tlsServer = createTLSServer({
+  cert: readFileSync(flags['tls-cert']),
+  key: readFileSync(flags['tls-key']),
+  ca: readFileSync(flags['tls-ca']),
+  requestCert: true,
+  rejectUnauthorized: false, // that is for the client's authentication method to say
+}, handle);
 
 function stop() {
   server.close(() => process.exit(0));
@@ -426,12 +526,21 @@ process.on('SIGTERM', stop);
 process.on('SIGINT', stop);
 process.stdin.on('end', stop).on('error', stop).resume();
 
-server.on('error', (err) => {
+// listen returns the base URL of a server that listens.
+function listen(server, scheme, port) {
+  return new Promise((resolve, reject) => {
+    server.on('error', reject);
+    server.listen(port, '127.0.0.1', () => resolve(`${scheme}://127.0.0.1:${server.address().port}`));
+  });
+}
+
+try {
+  mtls = await listen(tlsServer, 'https', 0);
+  // Nobody asks before install: no turn of the event loop is between.
+  issuer = await listen(server, 'http', port);
+  install();
+} catch (err) {
   console.error(`provider.mjs: ${err.message}`);
   process.exit(1);
-});
-server.listen(port, '127.0.0.1', () => {
-  issuer = `http://127.0.0.1:${server.address().port}`;
-  install();
-  console.log(JSON.stringify({ issuer }));
-});
+}
+console.log(JSON.stringify({ issuer, mtls }));
