@@ -32,6 +32,19 @@
 // that sees the same tokens again and again can have them remembered:
 // [TokenCacheConfig].
 //
+// # Calls
+//
+// A Client makes every other call that a provider offers: refresh, client credentials,
+// JWT bearer and token exchange, also as sources of tokens ([Client.NewTokenSource],
+// [Client.ClientCredentialsSource]); device authorization and CIBA; userinfo,
+// introspection, revocation. It proves who it is with ClientConfig.ClientAuth, freshly
+// each time, and sends nothing twice that is spent by once. With ClientConfig.DPoP it
+// proves possession of a key besides, with ClientCertificate of a certificate.
+// [Client.APITransport] carries its access tokens to APIs, and to no other place.
+//
+// What a provider answers instead is a [*ResponseError], whose fields have what it
+// wrote and whose text has not.
+//
 // # Outages and strangers
 //
 // Keys and metadata are fetched when they are needed, once for all who wait, and kept

@@ -13,13 +13,13 @@ import (
 
 // The types of token that RFC 8693 section 3 names. A provider may have others, which are
 // URIs too.
-const ( //nolint:gosec // G101: these are names
-	TokenTypeAccessToken  = "urn:ietf:params:oauth:token-type:access_token"
-	TokenTypeRefreshToken = "urn:ietf:params:oauth:token-type:refresh_token"
-	TokenTypeIDToken      = "urn:ietf:params:oauth:token-type:id_token"
-	TokenTypeJWT          = "urn:ietf:params:oauth:token-type:jwt"
-	TokenTypeSAML1        = "urn:ietf:params:oauth:token-type:saml1"
-	TokenTypeSAML2        = "urn:ietf:params:oauth:token-type:saml2"
+const (
+	TokenTypeAccessToken  = "urn:ietf:params:oauth:token-type:access_token"  //nolint:gosec // G101: a name
+	TokenTypeRefreshToken = "urn:ietf:params:oauth:token-type:refresh_token" //nolint:gosec // G101: a name
+	TokenTypeIDToken      = "urn:ietf:params:oauth:token-type:id_token"      //nolint:gosec // G101: a name
+	TokenTypeJWT          = "urn:ietf:params:oauth:token-type:jwt"           //nolint:gosec // G101: a name
+	TokenTypeSAML1        = "urn:ietf:params:oauth:token-type:saml1"         //nolint:gosec // G101: a name
+	TokenTypeSAML2        = "urn:ietf:params:oauth:token-type:saml2"         //nolint:gosec // G101: a name
 )
 
 // A TokenExchange says which token is to be exchanged for which (RFC 8693 section 2.1).

@@ -96,13 +96,14 @@ func TestRegisterClient(t *testing.T) {
 func TestRegisterClient_Open(t *testing.T) {
 	t.Parallel()
 	s, p := registration(t, map[string]reply{"/register": {status: 200, body: object{
-		"client_id": "abc", "client_secret_expires_at": 0, "redirect_uris": nil, "default_max_age": "soon", "contacts": "somebody",
+		"client_id": "abc", "client_secret_expires_at": 0, "redirect_uris": nil, "default_max_age": "soon", "contacts": []any{"somebody", 1},
 	}}})
 	r, err := p.RegisterClient(t.Context(), oidc.ClientMetadata{}, "")
 	require.NoError(t, err)
 	require.True(t, r.ClientSecretExpires.IsZero())
 	require.Empty(t, r.RegistrationAccessToken)
-	require.Equal(t, map[string]any{"default_max_age": json.RawMessage(`"soon"`), "contacts": json.RawMessage(`"somebody"`)}, r.Metadata.Additional)
+	require.Equal(t, map[string]any{"default_max_age": json.RawMessage(`"soon"`), "contacts": json.RawMessage(`["somebody",1]`)}, r.Metadata.Additional)
+	require.Empty(t, r.Metadata.Contacts, "not half of them")
 	requests, bodies, _ := s.sent("/register")
 	require.NotContains(t, requests[0].Header, "Authorization")
 	require.Equal(t, "{}", bodies[0])

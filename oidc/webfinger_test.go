@@ -65,7 +65,7 @@ func TestWebFinger_Identifiers(t *testing.T) {
 		require.Empty(t, requests[0].Header.Get("Authorization"))
 	}
 	for _, typed := range []string{
-		"", " ", "#", "=joe", "@joe", "!1234", "+joe", "$x", "http://example.com/joe", "ftp://example.com", "mailto:joe@example.com", "javascript:alert(1)",
+		"", " ", "#", "=joe", "@joe", "=joe@example.com", "!joe@example.com", "!1234", "+joe", "$x", "http://example.com/joe", "ftp://example.com", "mailto:joe@example.com", "javascript:alert(1)",
 		"acct:joe", "acct:@example.com", "joe@", "joe@example.com\nX: y", "joe@exam ple.com", "joe@münchen.example", "https://münchen.example/", "joe@example.com%2fa",
 		"https://joe:secret@example.com/", "https:///joe", "https://", "acct:joe@example.com:80", "joe@ex\u202eample.com", "https://example.com:0/", "https://example.com:/", "https://example.com:65536/", "00000:A:", "https://[::1%25eth0]/", "https://[a]/", "acct:a/b@example.com",
 		"joe@[::1", "https://example.com\\@evil.example/", strings.Repeat("a", 2000) + "@example.com",

@@ -1,6 +1,7 @@
 package fetch_test
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -98,10 +99,10 @@ func TestClientCertificate_KeepsTheRules(t *testing.T) {
 
 func TestClientCertificate_Check(t *testing.T) {
 	t.Parallel()
-	dial := func(string, string) (net.Conn, error) { return nil, errors.New("dialled") }
+	dial := func(context.Context, string, string) (net.Conn, error) { return nil, errors.New("dialled") }
 	for name, transport := range map[string]http.RoundTripper{
 		"another RoundTripper": roundTripper(nil),
-		"dials TLS":            &http.Transport{DialTLS: dial}, //nolint:staticcheck // old programs still set it
+		"dials TLS":            &http.Transport{DialTLSContext: dial},
 	} {
 		cfg := fetch.Config{HTTPClient: &http.Client{Transport: transport}}
 		require.NoError(t, cfg.Check(), name)
