@@ -13,8 +13,10 @@ type Reason string
 const (
 	Missing   Reason = "missing"         // no such member
 	Null      Reason = "null"            // the member is null
+	Empty     Reason = "empty"           // an empty string where something must be said
 	WrongType Reason = "of another type" // not of the JSON type that was asked for
 	Malformed Reason = "malformed"       // of the right type, with a value that cannot be one
+	Mismatch  Reason = "another one"     // not the one that the ID token has
 )
 
 // Error says which claim could not be read and why. It never holds the value of
@@ -23,11 +25,16 @@ const (
 type Error struct {
 	Claim  string // the path, as [Path.String] writes it
 	Reason Reason
+	Found  string // with WrongType, the JSON type that is there: object, array, string, number, boolean, null
+	Source Source // where a [Mapper] looked for the claim; empty with errors of a [Set]
 	Hint   string // what to do about it, if something is known; fixed text and names only
 }
 
 func (e *Error) Error() string {
 	text := "claims: " + e.Claim + " is " + string(e.Reason)
+	if e.Source != "" {
+		text += " in " + string(e.Source)
+	}
 	if e.Hint != "" {
 		text += " (" + e.Hint + ")"
 	}
@@ -38,8 +45,19 @@ func (e *Error) Error() string {
 func (e *Error) Is(target error) bool { return target == oidckit.ErrInvalidToken }
 
 // IsMissing reports whether err says that a claim is not there or null, as
-// opposed to unreadable.
+// opposed to unreadable. An [OverageError] says neither.
 func IsMissing(err error) bool {
 	var e *Error
 	return errors.As(err, &e) && (e.Reason == Missing || e.Reason == Null)
+}
+
+// in adds to an error where the claim was looked for.
+func in(source Source, err error) error {
+	var e *Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	named := *e
+	named.Source = source
+	return &named
 }

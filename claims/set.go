@@ -3,7 +3,6 @@ package claims
 import (
 	"fmt"
 	"log/slog"
-	"strconv"
 	"strings"
 
 	"github.com/oidckit/oidckit/internal/strictjson"
@@ -58,51 +57,46 @@ func (s Set) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(s)) }
 
 // Has reports whether the path leads to a value other than null.
 func (s Set) Has(p Path) bool {
-	_, err := s.lookup(p)
-	return err == nil
+	text, ok := s.find(p)
+	return ok && strictjson.Kind(text) != 'n'
 }
 
-// lookup returns the JSON text that the path leads to.
-func (s Set) lookup(p Path) (string, error) {
+// find returns the JSON text that the path leads to, which may be null.
+func (s *Set) find(p Path) (string, bool) {
 	if p.IsZero() {
-		return "", &Error{Claim: "the empty path", Reason: Missing}
-	}
-	value, ok := s.object.Get(p.segments[0])
-	for _, name := range p.segments[1:] {
-		if !ok {
-			break
-		}
-		value, ok = step(value, name)
-	}
-	switch {
-	case !ok:
-		return "", &Error{Claim: p.String(), Reason: Missing, Hint: s.hint(p)}
-	case strictjson.Kind(value) == 'n':
-		return "", &Error{Claim: p.String(), Reason: Null}
-	}
-	return value, nil
-}
-
-// step goes one segment down from value.
-func step(value, name string) (string, bool) {
-	if strictjson.Kind(value) != '[' {
-		return strictjson.Member(value, name)
-	}
-	index, err := strconv.Atoi(name)
-	if err != nil || strconv.Itoa(index) != name {
 		return "", false
 	}
-	for e := range strictjson.Elements(value) {
-		if index == 0 {
-			return e, true
-		}
-		index--
+	text, ok := s.object.Get(p.segments[0])
+	if !ok || len(p.segments) == 1 {
+		return text, ok
 	}
-	return "", false
+	w := walkOf(text)
+	for _, name := range p.segments[1:] {
+		if text, ok = w.step(text, name); !ok {
+			return "", false
+		}
+	}
+	return w.value(text), true
 }
 
+// lookup is find with the reason why there is nothing.
+func (s *Set) lookup(p Path) (string, error) {
+	text, ok := s.find(p)
+	switch {
+	case p.IsZero():
+		return "", errEmptyPath()
+	case !ok:
+		return "", &Error{Claim: p.String(), Reason: Missing, Hint: s.hint(p)}
+	case strictjson.Kind(text) == 'n':
+		return "", &Error{Claim: p.String(), Reason: Null}
+	}
+	return text, nil
+}
+
+func errEmptyPath() error { return &Error{Claim: "the empty path", Reason: Missing} }
+
 // hint tells people who wrote a URL where a path was wanted how to escape it.
-func (s Set) hint(p Path) string {
+func (s *Set) hint(p Path) string {
 	if len(p.segments) < 2 {
 		return ""
 	}
@@ -110,7 +104,7 @@ func (s Set) hint(p Path) string {
 	if _, ok := s.object.Get(whole); !ok {
 		return ""
 	}
-	return "a member has that whole name: write it as " + Escape(whole)
+	return "a member has that whole name: write it as " + P(whole).String()
 }
 
 // FromVerified returns the Set of a payload that another package of this module has

@@ -23,66 +23,31 @@ func (s Set) String(p Path) (string, error) {
 	return text, nil
 }
 
-// Strings returns the strings that the path leads to. One string stands for a
-// list of one, for providers write a list with one element so; anything else
-// than a string or a list of strings is an error, never an empty list. An empty
-// list is empty. Errors are of type *Error.
-func (s Set) Strings(p Path) ([]string, error) {
-	value, err := s.lookup(p)
-	if err != nil {
-		return nil, err
-	}
-	if text, ok := strictjson.String(value); ok {
-		return []string{text}, nil
-	}
-	if strictjson.Kind(value) != '[' {
-		return nil, wrongType(p, value, "a string or a list of strings")
-	}
-	texts := []string{}
-	for e := range strictjson.Elements(value) {
-		text, ok := strictjson.String(e)
-		if !ok {
-			return nil, wrongType(p, e, "a list of strings")
-		}
-		texts = append(texts, text)
-	}
-	return texts, nil
-}
+// A BoolOption lets [Set.Bool] read one more form. The functions that return one say
+// which.
+type BoolOption struct{ inString bool }
 
-// Contains reports whether want is the string that the path leads to, or one of a list
-// of strings, compared exactly. Errors are those of [Set.Strings].
-func (s Set) Contains(p Path, want string) (bool, error) {
+// BoolInString lets the strings "true" and "false" be booleans, as Amazon Cognito's
+// userinfo and GitLab's ID tokens write them. Any other string is [Malformed].
+func BoolInString() BoolOption { return BoolOption{inString: true} }
+
+// Bool returns the boolean that the path leads to. A string is none, unless an option
+// says so. Errors are of type *Error.
+func (s Set) Bool(p Path, opts ...BoolOption) (bool, error) {
 	value, err := s.lookup(p)
 	if err != nil {
 		return false, err
 	}
-	if text, ok := strictjson.String(value); ok {
-		return text == want, nil
-	}
-	if strictjson.Kind(value) != '[' {
-		return false, wrongType(p, value, "a string or a list of strings")
-	}
-	found := false
-	for e := range strictjson.Elements(value) {
-		text, ok := strictjson.String(e)
-		if !ok {
-			return false, wrongType(p, e, "a list of strings")
-		}
-		found = found || text == want
-	}
-	return found, nil
-}
-
-// Bool returns the boolean that the path leads to. Errors are of type *Error.
-func (s Set) Bool(p Path) (bool, error) {
-	value, err := s.lookup(p)
-	if err != nil {
-		return false, err
-	}
-	if strictjson.Kind(value) != 't' {
+	text, isText := strictjson.String(value)
+	switch {
+	case strictjson.Kind(value) == 't':
+		return value[0] == 't', nil
+	case !isText || !slices.Contains(opts, BoolInString()):
 		return false, wrongType(p, value, "a boolean")
+	case text != "true" && text != "false":
+		return false, &Error{Claim: p.String(), Reason: Malformed, Hint: `a string other than "true" and "false"`}
 	}
-	return value[0] == 't', nil
+	return text == "true", nil
 }
 
 // Int64 returns the whole number that the path leads to, exactly or not at all.
@@ -177,21 +142,22 @@ func addScopes(scopes []string, value string) []string {
 }
 
 func wrongType(p Path, value, want string) error {
-	return &Error{Claim: p.String(), Reason: WrongType, Hint: "got " + typeName(value) + ", want " + want}
+	found := typeName(value)
+	return &Error{Claim: p.String(), Reason: WrongType, Found: found, Hint: "got JSON " + found + ", want " + want}
 }
 
 func typeName(value string) string {
 	switch strictjson.Kind(value) {
 	case '{':
-		return "an object"
+		return "object"
 	case '[':
-		return "a list"
+		return "array"
 	case '"':
-		return "a string"
+		return "string"
 	case '0':
-		return "a number"
+		return "number"
 	case 't':
-		return "a boolean"
+		return "boolean"
 	}
 	return "null"
 }
