@@ -59,6 +59,15 @@ func newKeyClient(provider *oidc.Provider, mux *http.ServeMux) (*oidc.Client, er
 	})
 }
 
+func newReportsClient(client *oidc.Client, api string) (*http.Client, error) {
+	source := client.ClientCredentialsSource(oidc.WithScopes("reports:read"), oidc.WithResource(api))
+	transport, err := client.APITransport(oidc.APITransportConfig{Source: source, Allowed: []string{api}})
+	if err != nil {
+		return nil, err
+	}
+	return &http.Client{Transport: transport}, nil
+}
+
 // whoIsThere answers with whoever the middleware found.
 func whoIsThere(w http.ResponseWriter, r *http.Request) {
 	if p, ok := middleware.PrincipalFrom(r.Context()); ok {
@@ -167,6 +176,28 @@ func TestREADME_KeyClient(t *testing.T) {
 	require.NoError(t, err)
 }
 
+// The API is the README's own, but for its address.
+func TestREADME_ReportsClient(t *testing.T) {
+	op := oidctest.Start(t)
+	server := httptest.NewUnstartedServer(nil)
+	api := "http://" + server.Listener.Addr().String()
+	server.Config.Handler = op.Protect(oidctest.ResourceConfig{Audience: api, Scopes: []string{"reports:read"}},
+		http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, oidctest.ResourceClaims(r)["client_id"]) }))
+	server.Start()
+	defer server.Close()
+	provider, err := oidc.NewProvider(oidc.Config{Issuer: op.Issuer()})
+	require.NoError(t, err)
+	client, err := oidc.NewClient(provider, oidc.ClientConfig{ClientID: oidctest.ClientID, ClientSecret: oidctest.ClientSecret})
+	require.NoError(t, err)
+	reports, err := newReportsClient(client, api)
+	require.NoError(t, err)
+	for range 2 {
+		resp := get(reports, api+"/reports")
+		require.Equal(t, http.StatusOK, resp.StatusCode)
+	}
+	require.Equal(t, 1, op.Requests(oidctest.Token))
+}
+
 // What the README shows is what the examples above run.
 func TestREADMEShowsWhatRuns(t *testing.T) {
 	readme, err := os.ReadFile("README.md")
@@ -174,7 +205,7 @@ func TestREADMEShowsWhatRuns(t *testing.T) {
 	source, err := os.ReadFile("readme_test.go")
 	require.NoError(t, err)
 	blocks := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllSubmatch(readme, -1)
-	require.Len(t, blocks, 3)
+	require.Len(t, blocks, 4)
 	for _, block := range blocks {
 		require.Contains(t, string(source), string(block[1]))
 		// Without the frame of the function it is ten lines at most.

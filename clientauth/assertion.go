@@ -32,7 +32,8 @@ type AssertionConfig struct {
 	Type string
 	// OmitType leaves "typ" out, for providers that refuse what they do not know.
 	OmitType bool
-	// Now tells the time; nil means time.Now.
+	// Now tells the time; nil means [Request.Now], which is the clock of the provider that
+	// package oidc calls.
 	Now func() time.Time
 }
 
@@ -51,9 +52,6 @@ func single(configs []AssertionConfig) (AssertionConfig, error) {
 	}
 	if cfg.Lifetime == 0 {
 		cfg.Lifetime = longestAssertion
-	}
-	if cfg.Now == nil {
-		cfg.Now = time.Now
 	}
 	if cfg.Type == "" && !cfg.OmitType {
 		cfg.Type = assertionType
@@ -101,13 +99,20 @@ type assertionClaims struct {
 	Expires  int64  `json:"exp"`
 }
 
+func (cfg AssertionConfig) now(r *Request) time.Time {
+	if cfg.Now == nil {
+		return r.now()
+	}
+	return cfg.Now()
+}
+
 // payload is new for each request: an assertion is used once.
 func (cfg AssertionConfig) payload(r *Request) ([]byte, error) {
 	audience, err := cfg.audience(r.Provider)
 	if err != nil {
 		return nil, err
 	}
-	now := cfg.Now().Unix()
+	now := cfg.now(r).Unix()
 	return json.Marshal(assertionClaims{
 		Issuer: r.ClientID, Subject: r.ClientID, Audience: audience,
 		ID:       rand.Text(), // 128 random bits or more

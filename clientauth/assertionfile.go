@@ -24,7 +24,7 @@ func AssertionFile(path string) Method {
 		if err != nil {
 			return err
 		}
-		if !time.Now().Before(expires) {
+		if !r.now().Before(expires) {
 			return problem(ReasonExpired, "the assertion in the file has expired: whoever writes it there does not renew it")
 		}
 		setAssertion(r, assertion)

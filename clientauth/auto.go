@@ -30,14 +30,6 @@ func (Credentials) MarshalText() ([]byte, error) { return []byte(redacted), nil 
 // LogValue prints [redacted].
 func (Credentials) LogValue() slog.Value { return slog.StringValue(redacted) }
 
-// A Chooser is a [Method] that becomes one of several, by what a provider supports.
-type Chooser interface {
-	Method
-	// For returns the method for one call. The error is of type *[Error] with
-	// ReasonMethod if the provider supports none.
-	For(Provider) (Method, error)
-}
-
 // Auto chooses the method by Provider.AuthMethodsSupported: of what there are credentials
 // for, the first that is listed of tls_client_auth (or its self-signed form),
 // private_key_jwt, client_secret_basic, client_secret_post and client_secret_jwt. A list
@@ -45,7 +37,8 @@ type Chooser interface {
 // any credentials it is none. It never tries: a second attempt would spend a code twice.
 // It has ClientCertificate if there is a certificate.
 func Auto(c Credentials) Chooser {
-	a := &auto{"auto", c.methods()}
+	_, err := single([]AssertionConfig{c.Assertion})
+	a := &auto{"auto", c.methods(), err}
 	if c.Certificate == nil {
 		return a
 	}
@@ -72,7 +65,11 @@ func (c Credentials) methods() (list []Method) {
 type auto struct {
 	named
 	methods []Method
+	err     error // of Credentials.Assertion
 }
+
+// Check implements [Checker].
+func (a *auto) Check() error { return a.err }
 
 func (a *auto) Authenticate(ctx context.Context, r *Request) error {
 	m, err := a.For(r.Provider)
@@ -104,14 +101,6 @@ func (a *auto) names() (names []string) {
 		names = append(names, m.Name())
 	}
 	return names
-}
-
-// forCall returns what a method is for one call to a provider.
-func forCall(m Method, p Provider) (Method, error) {
-	if chooser, ok := m.(Chooser); ok {
-		return chooser.For(p)
-	}
-	return m, nil
 }
 
 // autoTLS tells whoever makes the connections, before the choice is made.

@@ -15,17 +15,25 @@ type bySecret struct {
 	named
 	source func() SecretSource
 	apply  func(r *Request, secret string) error
+	err    error                  // of the configuration
 	used   atomic.Pointer[Secret] // by the last request
 }
 
 func newBySecret(name named, source SecretSource, apply func(*Request, string) error) *bySecret {
+	m := &bySecret{named: name, source: func() SecretSource { return source }, apply: apply}
 	if source == nil {
-		source = noSource{}
+		m.err = problem(ReasonConfiguration, "the SecretSource is nil: give the secret, or use None for a client without one")
 	}
-	return &bySecret{named: name, source: func() SecretSource { return source }, apply: apply}
+	return m
 }
 
+// Check implements [Checker].
+func (m *bySecret) Check() error { return m.err }
+
 func (m *bySecret) Authenticate(ctx context.Context, r *Request) error {
+	if m.err != nil {
+		return m.err
+	}
 	if err := r.prepare(); err != nil {
 		return err
 	}
@@ -43,7 +51,7 @@ func (m *bySecret) Authenticate(ctx context.Context, r *Request) error {
 // For returns the method for one call, so that its Renew knows what that call has sent:
 // while a secret changes, others may have sent another one.
 func (m *bySecret) For(Provider) (Method, error) {
-	return &bySecret{named: m.named, source: m.source, apply: m.apply}, nil
+	return &bySecret{named: m.named, source: m.source, apply: m.apply, err: m.err}, nil
 }
 
 // Renew reads the secret anew and reports whether it is another one than was sent.
@@ -78,13 +86,6 @@ func renewal(source SecretSource) func(context.Context) (Secret, error) {
 		return r.Renew
 	}
 	return source.Secret
-}
-
-// noSource stands for a source that is nil.
-type noSource struct{}
-
-func (noSource) Secret(context.Context) (Secret, error) {
-	return "", problem(ReasonConfiguration, "the SecretSource is nil: give the secret, or use None for a client without one")
 }
 
 // SecretBasic is client_secret_basic: HTTP Basic, with both parts form-encoded

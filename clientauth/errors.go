@@ -22,7 +22,7 @@ const (
 	ReasonUnavailable   Reason = "unavailable"   // the secret cannot be read, or the key does not sign
 	ReasonRequest       Reason = "request"       // of a [RoundTripper]: this is no request for a token
 	ReasonRedirect      Reason = "redirect"      // of a [RoundTripper]: the token endpoint sends elsewhere
-	ReasonRepeated      Reason = "repeated"      // of a [RoundTripper]: the code was sent before
+	ReasonRepeated      Reason = "repeated"      // of a [RoundTripper]: the code or refresh token was sent before
 )
 
 // Error says why a client cannot prove itself: nothing was sent, but for ReasonRedirect.

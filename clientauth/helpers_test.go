@@ -79,9 +79,7 @@ func forCall(t testing.TB, m clientauth.Method) clientauth.Method {
 
 func renew(t testing.TB, m clientauth.Method) (changed bool, err error) {
 	t.Helper()
-	return m.(interface {
-		Renew(ctx context.Context) (bool, error)
-	}).Renew(t.Context())
+	return m.(clientauth.Renewer).Renew(t.Context())
 }
 
 // onlySigns hides all of a key but what a crypto.Signer must have, as a KMS does.

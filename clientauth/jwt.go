@@ -37,6 +37,9 @@ type byKey struct {
 	err error // of the configuration
 }
 
+// Check implements [Checker].
+func (m *byKey) Check() error { return m.err }
+
 func (m *byKey) Authenticate(ctx context.Context, r *Request) error {
 	if m.err != nil {
 		return m.err
@@ -89,14 +92,17 @@ func SecretJWT(secret SecretSource, config ...AssertionConfig) Method {
 	if err == nil && !slices.Contains(jwt.Symmetric, cfg.Algorithm) {
 		err = problem(ReasonConfiguration, fmt.Sprintf("AssertionConfig.Algorithm %q is none of SecretJWT: use HS256, HS384 or HS512", cfg.Algorithm))
 	}
-	a := &authenticator{cfg: cfg, err: err, header: hmacHeader(cfg)}
-	return newBySecret("client_secret_jwt", secret, a.apply)
+	a := &authenticator{cfg: cfg, header: hmacHeader(cfg)}
+	m := newBySecret("client_secret_jwt", secret, a.apply)
+	if err != nil {
+		m.err = err
+	}
+	return m
 }
 
 // An authenticator makes the assertions of SecretJWT.
 type authenticator struct {
 	cfg    AssertionConfig
-	err    error // of the configuration
 	header []byte
 	last   atomic.Pointer[secretSigner]
 }
@@ -116,9 +122,6 @@ func hmacHeader(cfg AssertionConfig) []byte {
 }
 
 func (a *authenticator) apply(r *Request, secret string) error {
-	if a.err != nil {
-		return a.err
-	}
 	if err := checkAlgorithm(a.cfg.Algorithm, r.Provider); err != nil {
 		return err
 	}

@@ -6,20 +6,13 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"time"
 )
 
 // A Method proves who the client is. It must be safe for concurrent use.
 //
-// A method may have more to it. Whoever makes requests looks for these:
-//
-//	// For returns the method for one call to a provider, or an error if there is
-//	// none. It is asked before each call, and what it returns serves that call only.
-//	For(Provider) (Method, error)
-//	// Renew is for after an invalid_client: it reads the secret anew, and says
-//	// whether that is another one than the call has sent.
-//	Renew(ctx context.Context) (changed bool, err error)
-//	// ClientCertificate is what the connection has to present.
-//	ClientCertificate() CertificateFunc
+// A method may have more to it. Whoever makes requests looks whether it is a [Chooser], a
+// [Renewer] or a [Certified], and once whether it is a [Checker].
 type Method interface {
 	// Authenticate puts the proof into a request to one of the provider's
 	// endpoints, in place of any that is there. The error says why there is none, and
@@ -43,6 +36,16 @@ type Request struct {
 	// Header and Form are those of the request. Nil ones are made.
 	Header http.Header
 	Form   url.Values
+	// Now tells the time to methods whose configuration has no clock of its own; nil means
+	// time.Now.
+	Now func() time.Time
+}
+
+func (r *Request) now() time.Time {
+	if r.Now == nil {
+		return time.Now()
+	}
+	return r.Now()
 }
 
 // A Provider is what its metadata say about the authentication of clients.

@@ -2,13 +2,16 @@ package clientauth
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"log/slog"
 	"mime"
+	"net"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/oidckit/oidckit/internal/fetch"
 )
@@ -21,7 +24,8 @@ type TransportConfig struct {
 	Method Method
 	// ClientID is required. The one in the oauth2.Config does not count.
 	ClientID string
-	// TokenEndpoint is required. It is the TokenURL of the oauth2.Config.
+	// TokenEndpoint is required. It is the TokenURL of the oauth2.Config: https, or http on
+	// loopback, without user info.
 	TokenEndpoint string
 	// Issuer is the provider's; assertions are made out to it, and need it.
 	Issuer string
@@ -55,16 +59,20 @@ func (cfg TransportConfig) LogValue() slog.Value { return slog.StringValue(cfg.s
 //
 // Set Endpoint.AuthStyle to oauth2.AuthStyleInParams, and leave ClientSecret empty.
 // x/oauth2 tries everything twice otherwise, and only tells how the second try ended. A code is
-// sent once in any case (RFC 6749 section 4.1.2): the second request with it is an
-// error with ReasonRepeated. Nothing is sent again when the client was refused.
+// sent once in any case (RFC 6749 section 4.1.2), and a refresh token not again within 5 s
+// of an answer that did not succeed or did not come, for it may be used up: the second
+// request with it is an error with ReasonRepeated.
 //
-// Requests to other URLs pass untouched. Answers that redirect are errors with
-// ReasonRedirect, since http.Client would carry the code to another place. What is
-// no form that is posted, or a form of more than 1 MiB, is an error with
-// ReasonRequest. A wrong configuration is an error of each request. Errors are of type
+// Requests to other URLs pass untouched, but for those that look like requests for tokens, with a
+// "grant_type" in a form that is posted: they are errors with ReasonRequest, for a TokenURL
+// that is not TokenEndpoint would be sent the code, and no proof. Another spelling of
+// TokenEndpoint (the case of its host, a default port) is TokenEndpoint. Answers of it that
+// redirect are errors with ReasonRedirect, since http.Client would carry the code to another
+// place. What is no form that is posted there, or a form of more than 1 MiB, is an error
+// with ReasonRequest. A wrong configuration is an error of each request. Errors are of type
 // *[Error]. It is safe for concurrent use.
 func RoundTripper(cfg TransportConfig) http.RoundTripper {
-	t := &transport{cfg: func() TransportConfig { return cfg }, sent: &sentCodes{}}
+	t := &transport{cfg: func() TransportConfig { return cfg }, sent: &sentGrants{}}
 	t.err = t.set(cfg)
 	return t
 }
@@ -73,25 +81,31 @@ func RoundTripper(cfg TransportConfig) http.RoundTripper {
 type transport struct {
 	cfg         func() TransportConfig
 	err         error // of the configuration
-	endpoint    string
+	endpoint    *url.URL
 	pass, prove func(*http.Request) (*http.Response, error)
-	sent        *sentCodes
+	sent        *sentGrants
 }
 
-// Format prints the endpoint with every verb.
+// Format prints the endpoint, without query, with every verb.
 func (t *transport) Format(f fmt.State, _ rune) {
-	_, _ = fmt.Fprintf(f, "clientauth.RoundTripper(%s)", t.endpoint)
+	shown := ""
+	if t.endpoint != nil {
+		shown = origin(t.endpoint) + pathOf(t.endpoint)
+	}
+	_, _ = fmt.Fprintf(f, "clientauth.RoundTripper(%s)", shown)
 }
 
 func (t *transport) set(cfg TransportConfig) error {
-	endpoint, err := url.Parse(cfg.TokenEndpoint)
-	switch {
-	case cfg.Method == nil:
+	if cfg.Method == nil {
 		return problem(ReasonConfiguration, "TransportConfig.Method is required")
-	case err != nil || endpoint.Host == "":
-		return problem(ReasonConfiguration, "TransportConfig.TokenEndpoint is not a URL: give the TokenURL of the oauth2.Config")
 	}
-	t.endpoint = endpoint.String()
+	err := fetch.CheckURL(cfg.TokenEndpoint, false)
+	if err == nil {
+		t.endpoint, err = url.Parse(cfg.TokenEndpoint)
+	}
+	if err != nil {
+		return &Error{Reason: ReasonConfiguration, Err: err, text: "TransportConfig.TokenEndpoint cannot be used: give the TokenURL of the oauth2.Config"}
+	}
 	return t.setBase(cfg)
 }
 
@@ -101,7 +115,7 @@ func (t *transport) setBase(cfg TransportConfig) error {
 		base = http.DefaultTransport
 	}
 	t.pass, t.prove = base.RoundTrip, base.RoundTrip
-	m, ok := cfg.Method.(interface{ ClientCertificate() CertificateFunc })
+	m, ok := cfg.Method.(Certified)
 	if !ok || m.ClientCertificate() == nil {
 		return nil
 	}
@@ -132,8 +146,8 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	case t.err != nil:
 		closeBody(req)
 		return nil, t.err
-	case req.URL.String() != t.endpoint:
-		return t.pass(req)
+	case !t.isEndpoint(req.URL):
+		return t.passOn(req)
 	}
 	form, err := readForm(req)
 	if err != nil {
@@ -143,19 +157,61 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	code := form.Get("code")
-	if status, repeated := t.sent.add(code); repeated {
-		return nil, problem(ReasonRepeated, "the code was sent before, and the answer"+status+": a code is sent once; set AuthStyle to oauth2.AuthStyleInParams to see the answer itself")
-	}
-	return t.send(proven, code)
-}
-
-func (t *transport) send(req *http.Request, code string) (*http.Response, error) {
-	resp, err := t.prove(req)
-	if err != nil {
+	if err := t.sent.add(form); err != nil {
 		return nil, err
 	}
-	t.sent.answered(code, resp.StatusCode)
+	return t.send(proven, form)
+}
+
+// isEndpoint compares URLs in one spelling.
+func (t *transport) isEndpoint(u *url.URL) bool {
+	return origin(u) == origin(t.endpoint) && pathOf(u) == pathOf(t.endpoint) && u.RawQuery == t.endpoint.RawQuery
+}
+
+// origin returns scheme, host and port, each in one spelling (RFC 6454 section 4).
+func origin(u *url.URL) string {
+	scheme, port := strings.ToLower(u.Scheme), u.Port()
+	if port == "" {
+		port = map[string]string{"https": "443", "http": "80"}[scheme]
+	}
+	return scheme + "://" + net.JoinHostPort(strings.ToLower(u.Hostname()), port)
+}
+
+// pathOf: an empty path is "/" (RFC 9110 section 4.2.3).
+func pathOf(u *url.URL) string { return cmp.Or(u.EscapedPath(), "/") }
+
+// passOn sends a request that is not for the token endpoint, unless it is one for a token.
+func (t *transport) passOn(req *http.Request) (*http.Response, error) {
+	if !isForm(req) {
+		return t.pass(req)
+	}
+	start, err := io.ReadAll(io.LimitReader(req.Body, maxForm))
+	if err != nil {
+		closeBody(req)
+		return nil, err
+	}
+	if form, _ := url.ParseQuery(string(start)); form.Has("grant_type") {
+		closeBody(req)
+		return nil, problem(ReasonRequest, "this is a request for a token, but not to TransportConfig.TokenEndpoint: it must be the TokenURL of the oauth2.Config")
+	}
+	same := req.Clone(req.Context())
+	same.Body = &rejoined{io.MultiReader(bytes.NewReader(start), req.Body), req.Body}
+	return t.pass(same)
+}
+
+// A rejoined body is one whose start was read.
+type rejoined struct {
+	io.Reader
+	io.Closer
+}
+
+func (t *transport) send(req *http.Request, form url.Values) (*http.Response, error) {
+	resp, err := t.prove(req)
+	if err != nil {
+		t.sent.answered(form, 0)
+		return nil, err
+	}
+	t.sent.answered(form, resp.StatusCode)
 	if resp.StatusCode >= 300 && resp.StatusCode < 400 {
 		_ = resp.Body.Close() // there is nothing left to lose
 		return nil, problem(ReasonRedirect, fmt.Sprintf("the token endpoint redirects (status %d), and redirects are not followed: TokenEndpoint must be where it is", resp.StatusCode))
@@ -181,7 +237,8 @@ func (t *transport) proven(ctx context.Context, req *http.Request, form url.Valu
 		return nil, err
 	}
 	proven := req.Clone(ctx)
-	proven.Header = r.Header
+	at := *t.endpoint
+	proven.Header, proven.URL, proven.Host = r.Header, &at, "" // as it is configured
 	setBody(proven, []byte(r.Form.Encode()))
 	return proven, nil
 }
@@ -198,8 +255,7 @@ const maxForm = 1 << 20
 // readForm reads and closes the body.
 func readForm(req *http.Request) (url.Values, error) {
 	defer closeBody(req)
-	media, _, _ := mime.ParseMediaType(req.Header.Get("Content-Type"))
-	if req.Method != http.MethodPost || media != "application/x-www-form-urlencoded" || req.Body == nil {
+	if !isForm(req) {
 		return nil, problem(ReasonRequest, "this is no form that is posted, as all requests to the token endpoint are (RFC 6749 section 3.2)")
 	}
 	body, err := io.ReadAll(io.LimitReader(req.Body, maxForm+1))
@@ -214,6 +270,11 @@ func readForm(req *http.Request) (url.Values, error) {
 		return nil, problem(ReasonRequest, "the form cannot be parsed")
 	}
 	return form, nil
+}
+
+func isForm(req *http.Request) bool {
+	media, _, _ := mime.ParseMediaType(req.Header.Get("Content-Type"))
+	return req.Method == http.MethodPost && media == "application/x-www-form-urlencoded" && req.Body != nil
 }
 
 func closeBody(req *http.Request) {

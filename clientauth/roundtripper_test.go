@@ -16,6 +16,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -196,6 +197,72 @@ func TestRoundTripper_OtherRequestsPassUntouched(t *testing.T) {
 	require.Empty(t, o.requests())
 }
 
+// F31: what a TokenURL of another spelling is sent would have no proof, and a code that goes
+// elsewhere is lost.
+func TestF31_TokenRequestsGoToTheTokenEndpointAlone(t *testing.T) {
+	t.Parallel()
+	const at = "https://op.example/token"
+	for name, tt := range map[string]struct {
+		endpoint, target, form string
+		sent                   string // empty: nothing
+		proven                 bool
+	}{
+		"the endpoint":        {at, at, "grant_type=g&code=c", at, true},
+		"host in capitals":    {at, "https://OP.example/token", "grant_type=g&code=c", at, true},
+		"configured so":       {"https://OP.example/token", at, "grant_type=g&code=c", "https://OP.example/token", true},
+		"default port":        {at, "https://op.example:443/token", "grant_type=g&code=c", at, true},
+		"port configured":     {"https://op.example:443/token", at, "grant_type=g&code=c", "https://op.example:443/token", true},
+		"empty port":          {at, "https://op.example:/token", "grant_type=g&code=c", at, true},
+		"user info":           {at, "https://u:p@op.example/token", "grant_type=g&code=c", at, true},
+		"no path":             {"https://op.example", "https://op.example/", "grant_type=g&code=c", "https://op.example", true},
+		"with the query":      {at + "?a=b", at + "?a=b", "grant_type=g&code=c", at + "?a=b", true},
+		"another query":       {at, at + "?a=b", "grant_type=g&code=c", "", false},
+		"another port":        {at, "https://op.example:8443/token", "grant_type=g&code=c", "", false},
+		"another host":        {at, "https://evil.example/token", "grant_type=g&refresh_token=r", "", false},
+		"plain http":          {at, "http://op.example/token", "grant_type=g&code=c", "", false},
+		"path in capitals":    {at, "https://op.example/TOKEN", "grant_type=g&code=c", "", false},
+		"malformed besides":   {at, "https://evil.example/", "a=%zz&grant_type=g", "", false},
+		"an empty grant":      {at, "https://evil.example/", "grant_type", "", false},
+		"no token request":    {at, "https://api.example/x", "code=c&token=t", "https://api.example/x", false},
+		"a long form":         {at, "https://api.example/x", "a=" + strings.Repeat("x", 2<<20), "https://api.example/x", false},
+		"nothing in the form": {at, "https://api.example/x", "", "https://api.example/x", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var sent *http.Request
+			var text []byte
+			base := doing(func(r *http.Request) (*http.Response, error) {
+				sent = r
+				text, _ = io.ReadAll(r.Body)
+				return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody, Request: r}, r.Body.Close()
+			})
+			rt := clientauth.RoundTripper(clientauth.TransportConfig{Method: clientauth.SecretBasic(longSecret()), ClientID: clientID, TokenEndpoint: tt.endpoint, Base: base})
+			req := formRequest(t, tt.form)
+			target, err := url.Parse(tt.target)
+			require.NoError(t, err)
+			req.URL, req.Host = target, "evil.example"
+			resp, err := rt.RoundTrip(req)
+			require.True(t, req.Body.(*body).closed)
+			if tt.sent == "" {
+				requireReason(t, err, clientauth.ReasonRequest)
+				require.Nil(t, sent)
+				return
+			}
+			require.NoError(t, err)
+			resp.Body.Close()
+			require.Equal(t, tt.sent, sent.URL.String())
+			_, _, proven := sent.BasicAuth()
+			require.Equal(t, tt.proven, proven)
+			if tt.proven {
+				require.Empty(t, sent.Host, "of the URL")
+				return
+			}
+			require.Equal(t, tt.form, string(text), "untouched")
+			require.Equal(t, "evil.example", sent.Host)
+		})
+	}
+}
+
 func TestRoundTripper_Methods(t *testing.T) {
 	t.Parallel()
 	for name, m := range allMethods() {
@@ -279,6 +346,68 @@ func TestF32_ACodeIsSentOnce(t *testing.T) {
 			require.Len(t, o.requests(), 2)
 		})
 	}
+}
+
+// F32: a refresh token may be used up though its answer was lost: x/oauth2 would send it
+// again at once. After a while it may be tried again, for the answer may have been an outage.
+func TestF32_ARefreshTokenIsNotSentAgainAtOnce(t *testing.T) {
+	t.Parallel()
+	away := errors.New("away")
+	for name, tt := range map[string]struct {
+		status   int // 0: no answer
+		repeated bool
+	}{"502": {502, true}, "401": {401, true}, "no answer": {0, true}, "200": {200, false}} {
+		synctest.Test(t, func(t *testing.T) {
+			sent := 0
+			base := doing(func(r *http.Request) (*http.Response, error) {
+				sent++
+				if tt.status == 0 {
+					return nil, away
+				}
+				return &http.Response{StatusCode: tt.status, Body: http.NoBody, Request: r}, nil
+			})
+			rt := clientauth.RoundTripper(clientauth.TransportConfig{Method: clientauth.None(), ClientID: clientID, TokenEndpoint: tokenEndpoint, Base: base})
+			send := func(token string) error {
+				resp, err := rt.RoundTrip(formRequest(t, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {token}}.Encode()))
+				if err == nil {
+					resp.Body.Close()
+				}
+				return err
+			}
+			_ = send("r3fresh")
+			err := send("r3fresh")
+			if !tt.repeated {
+				require.NoError(t, err)
+				require.Equal(t, 2, sent)
+				return
+			}
+			requireReason(t, err, clientauth.ReasonRepeated)
+			require.NotContains(t, err.Error(), "r3fresh")
+			_ = send("another")
+			require.Equal(t, 2, sent, name)
+			time.Sleep(5*time.Second - 1)
+			requireReason(t, send("r3fresh"), clientauth.ReasonRepeated)
+			time.Sleep(time.Nanosecond)
+			_ = send("r3fresh")
+			require.Equal(t, 3, sent, name)
+		})
+	}
+}
+
+// F32: as x/oauth2 does it.
+func TestF32_DetectionOfTheStyleRefreshesOnce(t *testing.T) {
+	t.Parallel()
+	sent := 0
+	base := doing(func(r *http.Request) (*http.Response, error) {
+		sent++
+		return &http.Response{StatusCode: http.StatusBadGateway, Body: http.NoBody, Request: r}, nil
+	})
+	rt := clientauth.RoundTripper(clientauth.TransportConfig{Method: clientauth.None(), ClientID: clientID, TokenEndpoint: tokenEndpoint, Base: base})
+	config := oauth2.Config{Endpoint: oauth2.Endpoint{TokenURL: tokenEndpoint}}
+	_, err := config.TokenSource(through(t.Context(), rt), &oauth2.Token{RefreshToken: "r"}).Token()
+	requireReason(t, err, clientauth.ReasonRepeated)
+	require.ErrorContains(t, err, "502")
+	require.Equal(t, 1, sent)
 }
 
 // What never left us was not sent.
@@ -424,6 +553,9 @@ func TestRoundTripper_Configuration(t *testing.T) {
 		"no endpoint":     func(c *clientauth.TransportConfig) { c.TokenEndpoint = "" },
 		"no URL":          func(c *clientauth.TransportConfig) { c.TokenEndpoint = "op.example/token" },
 		"malformed":       func(c *clientauth.TransportConfig) { c.TokenEndpoint = "https://op.example/%zz" },
+		"plain http":      func(c *clientauth.TransportConfig) { c.TokenEndpoint = "http://op.example/token" },
+		"user info":       func(c *clientauth.TransportConfig) { c.TokenEndpoint = "https://u:" + marker + "@op.example/token" },
+		"fragment":        func(c *clientauth.TransportConfig) { c.TokenEndpoint = tokenEndpoint + "#" },
 		"TLS not ours":    func(c *clientauth.TransportConfig) { c.Method, c.Base = clientauth.TLS(present), doing(nil) },
 		"TLS dialled":     func(c *clientauth.TransportConfig) { c.Method, c.Base = clientauth.TLS(present), dialling() },
 		"TLS in a choice": func(c *clientauth.TransportConfig) { c.Method, c.Base = autoTLS(present), doing(nil) },
@@ -433,8 +565,10 @@ func TestRoundTripper_Configuration(t *testing.T) {
 			cfg := good
 			change(&cfg)
 			req := formRequest(t, "code=c")
-			_, err := clientauth.RoundTripper(cfg).RoundTrip(req)
+			rt := clientauth.RoundTripper(cfg)
+			_, err := rt.RoundTrip(req)
 			requireReason(t, err, clientauth.ReasonConfiguration)
+			require.NotContains(t, fmt.Sprintf("%v %+v %#v %v", rt, rt, rt, err), marker)
 			require.True(t, req.Body.(*body).closed)
 		})
 	}

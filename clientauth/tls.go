@@ -38,7 +38,7 @@ type byTLS struct {
 	certificate CertificateFunc
 }
 
-// ClientCertificate returns what was given.
+// ClientCertificate implements [Certified]: it returns what was given.
 func (m *byTLS) ClientCertificate() CertificateFunc { return m.certificate }
 
 func (m *byTLS) Authenticate(_ context.Context, r *Request) error {

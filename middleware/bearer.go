@@ -4,15 +4,17 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
-	"net/url"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/oidckit/oidckit/oidc"
 )
 
-// A TokenVerifier judges access tokens; *oidc.AccessTokenVerifier is one. It must
-// be safe for concurrent use. Its errors answer errors.Is for
+// A TokenVerifier judges access tokens; *oidc.AccessTokenVerifier and *oidc.Issuers are
+// some. It must be safe for concurrent use. Its errors answer errors.Is for
 // oidckit.ErrInvalidToken if the token is at fault and for oidckit.ErrUnavailable
 // if it could not be judged; any other error is taken for a bug.
 type TokenVerifier interface {
@@ -25,23 +27,55 @@ type TokenVerifier interface {
 type Bearer struct {
 	// Verifier judges the tokens. Without one, nobody gets through.
 	Verifier TokenVerifier
+	// Proof checks that tokens are used by whom they were issued to. Without it, tokens
+	// that are bound to a key are refused, and so is the scheme DPoP.
+	Proof ProofVerifier
+	// PublicURL is what clients see before the path that [Bearer.Handler] sees, such as
+	// "https://api.example.com", for proofs that name the URL. Empty is the origin of
+	// Resource.
+	PublicURL string
+	// Resource is the API as its metadata describe it (RFC 9728). Challenges then lead to
+	// the metadata, and tokens must name the resource in "aud", whatever Verifier says.
+	// Optional.
+	Resource *ProtectedResource
+
+	// Sources are further places where a token may be. Without any, only the
+	// Authorization header is looked at. Two tokens in one request are refused.
+	Sources []Source
+	// Optional lets requests without credentials through, for handlers that ask
+	// [PrincipalFrom] whether there is somebody. Whoever sends an Authorization header
+	// must send a good one, and nobody fulfils no requirement.
+	Optional bool
+	// PassPreflight lets CORS preflights through, which browsers send without token: the
+	// handler must answer OPTIONS without telling or doing anything else.
+	PassPreflight bool
+
+	// KeepToken lets handlers have the token itself, by [Principal.Token] and in the
+	// Authorization header. Otherwise the header is taken away: a token that is handed on
+	// to another API lets that API act for the user here (RFC 9700 section 4.10).
+	KeepToken bool
+	// EndAtExpiry ends the request's context when the token expires, with a minute of
+	// leeway for the clocks, for answers that take long: streams, WebSockets. The cause is
+	// [ErrExpired].
+	EndAtExpiry bool
+	// Kind tells users from machines. Nil is [KindOf].
+	Kind func(*oidc.AccessToken) Kind
+
 	// Realm names the protected space in challenges. Optional.
 	Realm string
+	// Body writes the body of an answer to a request that is refused; [ProblemBody] is
+	// one. Nil is the text of the status.
+	Body func(*Refusal) (mediaType string, body []byte)
+	// OnError is told of each request that is refused, and why, before it is answered.
+	// The reason is not for the client. Optional.
+	OnError func(*http.Request, *Refusal)
+	// Trace is told of every decision. Optional.
+	Trace *BearerTrace
 	// Logger is told why requests are refused, which clients are not. Nil is
 	// silent.
 	Logger *slog.Logger
-}
-
-// Credentials are what a request brings to prove who sends it.
-type Credentials struct {
-	// Authorization are the values of the Authorization header. There should be
-	// one.
-	Authorization []string
-}
-
-// A Principal is who sends a request, as its access token says.
-type Principal struct {
-	*oidc.AccessToken
+	// Now is the clock. Nil is time.Now.
+	Now func() time.Time
 }
 
 // What can be wrong with credentials before there is a token to judge.
@@ -52,56 +86,184 @@ var (
 	ErrMalformed = errors.New("middleware: malformed Authorization header")
 )
 
+// ErrExpired is why the context of a request ended ([Bearer.EndAtExpiry]).
+var ErrExpired = errors.New("middleware: the access token expired during the request")
+
 // errNotConfigured is a mistake of the program, hence 500.
 var errNotConfigured = errors.New("middleware: Bearer.Verifier is not set")
 
-// maxToken is the longest token that is looked at, in bytes.
-const maxToken = 16 << 10
-
 // Authenticate finds out who sends c. It knows no HTTP but the header's grammar.
-// Errors are [ErrNoCredentials], [ErrMalformed] or those of the Verifier.
+// Errors are [ErrNoCredentials], [ErrMalformed] or those of Verifier and Proof. What the
+// principal may do is asked with [Authorize].
 func (b *Bearer) Authenticate(ctx context.Context, c Credentials) (*Principal, error) {
-	raw, err := bearerToken(c.Authorization)
-	if err != nil {
-		return nil, err
+	p, _, err := b.authenticate(ctx, &c)
+	return p, err
+}
+
+func (b *Bearer) authenticate(ctx context.Context, c *Credentials) (p *Principal, scheme string, err error) {
+	scheme, raw, err := b.parse(c.Authorization)
+	if err == nil {
+		p, err = b.judge(ctx, c, scheme, raw)
 	}
+	return p, scheme, err
+}
+
+// judge makes a principal of a token.
+func (b *Bearer) judge(ctx context.Context, c *Credentials, scheme, raw string) (*Principal, error) {
 	if b == nil || b.Verifier == nil {
 		return nil, errNotConfigured
 	}
-	token, err := b.Verifier.Verify(ctx, raw)
+	token, err := b.verify(ctx, c, scheme, raw)
 	if err != nil {
 		return nil, err
 	}
 	if token == nil {
 		return nil, errNotConfigured
 	}
-	return &Principal{AccessToken: token}, nil
+	if b.Resource != nil && !b.Resource.isNamedBy(token) {
+		return nil, &oidc.Error{Reason: oidc.ReasonAudience, Claim: "aud"}
+	}
+	p := &Principal{AccessToken: token, by: b, scheme: scheme}
+	if b.KeepToken {
+		p.raw = raw
+	}
+	return p, nil
 }
 
-// bearerToken reads "Bearer", one space and a token, with the scheme in any case (RFC
+// Handler wraps next: it gets the requests whose token is good and fulfils every
+// requirement, and finds their principal with [PrincipalFrom]. The others are
+// answered: 400 for a header that is none, 401 without a good token, or if the user must
+// log in otherwise, 403 if the token lacks a right, 503 with Retry-After if the token
+// could not be judged, 500 for mistakes of this program.
+//
+// Behind another Handler of the same Bearer only the requirements are checked.
+func (b *Bearer) Handler(next http.Handler, require ...Requirement) http.Handler {
+	require = slices.Clone(require)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if b.isPreflight(r) {
+			next.ServeHTTP(w, r)
+			return
+		}
+		start := b.traceStart()
+		known, _ := PrincipalFrom(r.Context())
+		p, scheme, err := b.admit(w, r, known, require)
+		if err != nil {
+			f := b.newRefusal(err, scheme)
+			b.traceEnd(r.Context(), start, Decision{Refusal: f})
+			b.refuse(w, r, f, require)
+			return
+		}
+		b.traceEnd(r.Context(), start, Decision{Principal: p})
+		if p == nil || p == known { // nobody, or nobody new
+			next.ServeHTTP(w, r)
+			return
+		}
+		b.letThrough(w, r, next, p)
+	})
+}
+
+// Middleware is [Bearer.Handler] in the form that routers take.
+func (b *Bearer) Middleware(require ...Requirement) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler { return b.Handler(next, require...) }
+}
+
+// admit finds out who sends r, and whether that is enough. Nobody is enough if
+// authentication is optional and there is no requirement.
+func (b *Bearer) admit(w http.ResponseWriter, r *http.Request, known *Principal, require []Requirement) (*Principal, string, error) {
+	if known != nil && known.by == b {
+		return known, known.scheme, Authorize(known, require...)
+	}
+	p, scheme, err := b.identify(w, r)
+	if err == nil {
+		return p, scheme, Authorize(p, require...)
+	}
+	if errors.Is(err, ErrNoCredentials) && b != nil && b.Optional && len(r.Header["Authorization"]) == 0 && len(require) == 0 {
+		return nil, scheme, nil
+	}
+	return nil, scheme, err
+}
+
+// letThrough hands the request to next, with its principal.
+func (b *Bearer) letThrough(w http.ResponseWriter, r *http.Request, next http.Handler, p *Principal) {
+	if b.Proof != nil {
+		b.answerProof(nil).setNonce(w.Header())
+	}
+	ctx, cancel := b.WithPrincipal(r.Context(), p)
+	defer cancel()
+	r = r.WithContext(ctx)
+	if _, ok := r.Header["Authorization"]; ok && !b.KeepToken {
+		r.Header = maps.Clone(r.Header) // the caller's own stays as it was
+		delete(r.Header, "Authorization")
+	}
+	next.ServeHTTP(w, r)
+}
+
+// WithPrincipal returns the context in which a handler finds p ([PrincipalFrom]), and which
+// ends as EndAtExpiry says. It is for other transports than HTTP. The caller must call
+// cancel.
+func (b *Bearer) WithPrincipal(ctx context.Context, p *Principal) (_ context.Context, cancel context.CancelFunc) {
+	ctx = context.WithValue(ctx, principalKey{}, p)
+	if b == nil || !b.EndAtExpiry || p == nil || p.AccessToken == nil || p.Expiry.IsZero() { // an opaque token may not say
+		return ctx, func() {}
+	}
+	return context.WithTimeoutCause(ctx, p.Expiry.Add(expiryLeeway).Sub(b.now()), ErrExpired)
+}
+
+// expiryLeeway is the default one of the verifiers.
+const expiryLeeway = time.Minute
+
+func (b *Bearer) now() time.Time {
+	if b == nil || b.Now == nil {
+		return time.Now()
+	}
+	return b.Now()
+}
+
+// isPreflight tells a CORS preflight from other OPTIONS requests (Fetch standard, section
+// "CORS-preflight fetch"). It has no credentials, so one that has some is no preflight.
+func (b *Bearer) isPreflight(r *http.Request) bool {
+	return b != nil && b.PassPreflight && r.Method == http.MethodOptions &&
+		len(r.Header["Origin"]) == 1 && len(r.Header["Access-Control-Request-Method"]) == 1 &&
+		len(r.Header["Authorization"]) == 0
+}
+
+// parse reads "Bearer", one space and a token, with the scheme in any case (RFC
 // 9110 section 11.1). Two headers, or a header with two credentials, are refused: a
 // proxy may have judged the other one.
-func bearerToken(values []string) (string, error) {
+func (b *Bearer) parse(values []string) (scheme, token string, err error) {
 	switch len(values) {
 	case 0:
-		return "", ErrNoCredentials
+		return "", "", ErrNoCredentials
 	case 1:
 	default:
-		return "", ErrMalformed
+		return "", "", ErrMalformed
 	}
-	scheme, token, _ := strings.Cut(values[0], " ")
-	if !strings.EqualFold(scheme, "Bearer") {
-		return "", ErrNoCredentials
+	word, token, _ := strings.Cut(values[0], " ")
+	switch {
+	case strings.EqualFold(word, bearerScheme):
+		scheme = bearerScheme
+	case strings.EqualFold(word, dpopScheme) && b.answerProof(nil).Scheme == dpopScheme:
+		scheme = dpopScheme
+	default:
+		return "", "", ErrNoCredentials
 	}
+	return scheme, token, checkToken(token)
+}
+
+// maxToken is the longest token that is looked at, in bytes.
+const maxToken = 16 << 10
+
+// checkToken checks the grammar of a token (RFC 6750 section 2.1).
+func checkToken(token string) error {
 	switch {
 	case token == "" || len(token) > maxToken:
-		return "", ErrMalformed
+		return ErrMalformed
 	case isToken68(token):
-		return token, nil
+		return nil
 	case strings.ContainsAny(token, " \t\r\n"):
-		return "", ErrMalformed
+		return ErrMalformed
 	}
-	return "", &oidc.Error{Reason: oidc.ReasonMalformed}
+	return &oidc.Error{Reason: oidc.ReasonMalformed}
 }
 
 // token68 has a 0 for the characters of a token (RFC 6750 section 2.1), else a 1.
@@ -127,54 +289,4 @@ func isToken68(s string) bool {
 		other |= token68[s[i]]
 	}
 	return other == 0
-}
-
-// Handler wraps next: it gets the requests whose token is good and fulfils every
-// requirement, and finds their principal with [PrincipalFrom]. The others are
-// answered: 400 for a header that is none, 401 without a good token, 403 if the
-// token lacks a right, 503 with Retry-After if the token could not be judged, 500
-// for mistakes of this program.
-func (b *Bearer) Handler(next http.Handler, require ...Requirement) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		credentials := Credentials{Authorization: r.Header.Values("Authorization")}
-		if len(credentials.Authorization) > 0 && hasTokenInQuery(r.URL.RawQuery) {
-			// Two credentials (RFC 6750 section 2); the one in the query is in every log by now.
-			b.refuse(w, r, ErrMalformed)
-			return
-		}
-		p, err := b.Authenticate(r.Context(), credentials)
-		if err == nil {
-			err = checkAll(require, p)
-		}
-		if err != nil {
-			b.refuse(w, r, err)
-			return
-		}
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), principalKey{}, p)))
-	})
-}
-
-// hasTokenInQuery reads a query as generously as anybody might who reads it later.
-func hasTokenInQuery(query string) bool {
-	for query != "" {
-		end := strings.IndexAny(query, "&;")
-		if end < 0 {
-			end = len(query)
-		}
-		name, _, _ := strings.Cut(query[:end], "=")
-		if plain, err := url.QueryUnescape(name); err == nil && plain == "access_token" {
-			return true
-		}
-		query = query[min(end+1, len(query)):]
-	}
-	return false
-}
-
-type principalKey struct{}
-
-// PrincipalFrom returns who sent the request that ctx belongs to. There is nobody
-// unless a [Bearer] stands in front.
-func PrincipalFrom(ctx context.Context) (p *Principal, ok bool) {
-	p, ok = ctx.Value(principalKey{}).(*Principal)
-	return p, ok
 }

@@ -4,33 +4,66 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/oidckit/oidckit"
 	"github.com/oidckit/oidckit/claims"
+	"github.com/oidckit/oidckit/oidc"
 )
 
 // A Requirement is a right that a principal must have. The zero Requirement is
 // one that nobody fulfils.
 type Requirement struct {
-	check func(*Principal) error
+	check  func(*Principal) error
+	scopes []string       // to ask for, if one is missing
+	acr    []string       // to log in with
+	maxAge *time.Duration // to log in for
 }
 
 // Check reports which right p lacks. The error answers errors.Is for
-// [oidckit.ErrForbidden].
+// [oidckit.ErrForbidden], but for [RequireAudience]. A principal without token is
+// [ErrNoCredentials].
 func (r Requirement) Check(p *Principal) error {
-	if r.check == nil {
+	switch {
+	case p == nil || p.AccessToken == nil:
+		return ErrNoCredentials
+	case r.check == nil:
 		return &RequirementError{Err: errEmptyRequirement}
 	}
 	return r.check(p)
 }
 
-func checkAll(require []Requirement, p *Principal) error {
-	for _, r := range require {
-		if err := r.Check(p); err != nil {
-			return err
+// Authorize checks all requirements. If a scope is missing, or another login is wanted,
+// the error has what all of them need: a client that asked for one thing at a time would
+// lose the last one.
+func Authorize(p *Principal, require ...Requirement) error {
+	for i := range require {
+		if err := require[i].Check(p); err != nil {
+			return complete(err, require)
 		}
 	}
 	return nil
+}
+
+func complete(err error, require []Requirement) error {
+	switch err.(type) { //nolint:errorlint // those of Requirements themselves: what a program's own check wraps stays its own
+	case *ScopeError:
+		return &ScopeError{Scopes: scopesOf(require)}
+	case *StepUpError:
+		return stepUpOf(require)
+	}
+	return err
+}
+
+func scopesOf(require []Requirement) (scopes []string) {
+	for _, r := range require {
+		for _, s := range r.scopes {
+			if !slices.Contains(scopes, s) {
+				scopes = append(scopes, s)
+			}
+		}
+	}
+	return scopes
 }
 
 // ScopeError says that a token lacks a scope. It answers errors.Is for
@@ -66,20 +99,39 @@ func (e *RoleError) Error() string {
 // Is reports whether target is [oidckit.ErrForbidden].
 func (e *RoleError) Is(target error) bool { return target == oidckit.ErrForbidden }
 
-// RequireScopes requires all of the scopes, compared exactly. Without any it
-// requires what nobody has.
+// RequireScopes requires all of the scopes, compared exactly: a scope that is a URL is
+// one text like any other. Without any it requires what nobody has.
 func RequireScopes(scopes ...string) Requirement {
 	scopes = slices.Clone(scopes)
 	if len(scopes) == 0 {
 		return Requirement{}
 	}
-	return Requirement{check: func(p *Principal) error {
+	return Requirement{scopes: scopes, check: func(p *Principal) error {
 		for _, s := range scopes {
 			if !slices.Contains(p.Scopes, s) {
 				return &ScopeError{Scopes: scopes}
 			}
 		}
 		return nil
+	}}
+}
+
+// RequireAnyScope requires one of the scopes, compared exactly. Clients that have none are
+// told of the first: let it be the one with the fewest rights. Without any it requires
+// what nobody has.
+func RequireAnyScope(scopes ...string) Requirement {
+	scopes = slices.Clone(scopes)
+	if len(scopes) == 0 {
+		return Requirement{}
+	}
+	first := slices.Clip(scopes[:1])
+	return Requirement{scopes: first, check: func(p *Principal) error {
+		for _, s := range scopes {
+			if slices.Contains(p.Scopes, s) {
+				return nil
+			}
+		}
+		return &ScopeError{Scopes: first}
 	}}
 }
 
@@ -91,6 +143,49 @@ func RequireRole(path claims.Path, role string) Requirement {
 		has, err := p.Claims.Contains(path, role)
 		if !has || role == "" {
 			return &RoleError{Path: path, Role: role, Err: err}
+		}
+		return nil
+	}}
+}
+
+// A Policy judges the claims of a token.
+type Policy interface {
+	Check(claims.Set) error
+}
+
+// RequirePolicy requires that the claims satisfy a policy. Its errors mean what those of
+// [RequireFunc] mean.
+func RequirePolicy(policy Policy) Requirement {
+	if policy == nil {
+		return Requirement{}
+	}
+	return RequireFunc(func(p *Principal) error { return policy.Check(p.Claims) })
+}
+
+// RequireUser requires that a user is behind the token: see [Principal.Kind].
+func RequireUser() Requirement { return requireKind(KindUser) }
+
+// RequireMachine requires that a client acts for itself: see [Principal.Kind].
+func RequireMachine() Requirement { return requireKind(KindMachine) }
+
+func requireKind(kind Kind) Requirement {
+	return RequireFunc(func(p *Principal) error {
+		if p.Kind() != kind {
+			return errKind
+		}
+		return nil
+	})
+}
+
+var errKind = errors.New("the token is of the other kind, user or machine, or of none")
+
+// RequireAudience requires that the token names audience in "aud", for routes of an API
+// that are a resource of their own. A token that does not is not for this resource: the
+// error is an *[oidc.Error] with [oidc.ReasonAudience].
+func RequireAudience(audience string) Requirement {
+	return Requirement{check: func(p *Principal) error {
+		if audience == "" || !slices.Contains(p.Audience, audience) {
+			return &oidc.Error{Reason: oidc.ReasonAudience, Claim: "aud"}
 		}
 		return nil
 	}}

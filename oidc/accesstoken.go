@@ -71,7 +71,9 @@ type AccessToken struct {
 	Scopes   []string // of "scope" and "scp"
 	Expiry   time.Time
 	IssuedAt time.Time // zero if the token does not say
-	Claims   claims.Set
+	// Confirmation names the keys that the token is bound to, all of which were proved.
+	Confirmation Confirmation
+	Claims       claims.Set
 }
 
 // Format prints the issuer with every verb: the rest is personal data.
@@ -120,25 +122,40 @@ func NewAccessTokenVerifier(p *Provider, cfg AccessTokenConfig) (*AccessTokenVer
 	return v, nil
 }
 
-// Verify verifies a JWT access token (RFC 9068 section 4). An error is an
-// *[Error] if the token is at fault, and answers errors.Is for
-// oidckit.ErrUnavailable if it could not be judged. A nil or zero verifier
-// refuses everything.
+// Verify verifies a JWT access token (RFC 9068 section 4). One that is bound to a key is
+// refused with [ReasonBinding]: see VerifyBound. An error is an *[Error] if the token is at
+// fault, and answers errors.Is for oidckit.ErrUnavailable if it could not be judged. A nil
+// or zero verifier refuses everything.
 func (v *AccessTokenVerifier) Verify(ctx context.Context, raw string) (*AccessToken, error) {
+	return v.VerifyBound(ctx, raw, nil)
+}
+
+// VerifyBound is Verify for tokens that may be bound to keys (RFC 9449 section 6, RFC 8705
+// section 3): those that prove returns must be all that the token names. The prover is
+// asked each time, a cached token notwithstanding, and only about a token that is good in
+// all else. A nil prover proves nothing.
+func (v *AccessTokenVerifier) VerifyBound(ctx context.Context, raw string, prove Prover) (*AccessToken, error) {
 	if v == nil || v.provider == nil {
 		return nil, errors.New("oidc: AccessTokenVerifier was not made by NewAccessTokenVerifier")
 	}
 	now := v.provider.now()
 	token, r := v.recall(ctx, raw, now)
 	if token != nil {
-		return token, nil
+		return confirm(ctx, token, prove)
 	}
 	parsed, err := v.open(raw)
 	if err != nil {
 		return nil, err
 	}
 	defer parsed.Release()
-	return v.verifyAndKeep(ctx, raw, parsed, now, r)
+	return v.verifyAndKeep(ctx, parsed, now, request{raw, r, prove})
+}
+
+// A request is a token on its way through a verifier.
+type request struct {
+	raw     string
+	receipt receipt
+	prove   Prover
 }
 
 // recall looks into the cache. Encrypted tokens are not in it: whoever knows the inner
@@ -150,23 +167,32 @@ func (v *AccessTokenVerifier) recall(ctx context.Context, raw string, now time.T
 	return v.cache.get(ctx, raw, now)
 }
 
-func (v *AccessTokenVerifier) verifyAndKeep(ctx context.Context, raw string, parsed *jwt.Token, now time.Time, r receipt) (*AccessToken, error) {
-	token, err := v.verifyParsed(ctx, parsed, now)
+func (v *AccessTokenVerifier) verifyAndKeep(ctx context.Context, parsed *jwt.Token, now time.Time, r request) (*AccessToken, error) {
+	token, err := v.verifyParsed(ctx, parsed, now, r.prove != nil)
 	if err != nil {
 		return nil, err
 	}
-	v.cache.put(raw, token, r, now, v.goodUntil(token))
-	return token, nil
+	v.cache.put(r.raw, token, r.receipt, now, v.goodUntil(token))
+	return confirm(ctx, token, r.prove)
 }
 
 // verifyParsed looks at the signature last but for what only a friend could have
 // written: everything before can only refuse, and a token that is refused makes
 // nobody fetch keys.
-func (v *AccessTokenVerifier) verifyParsed(ctx context.Context, parsed *jwt.Token, now time.Time) (*AccessToken, error) {
+func (v *AccessTokenVerifier) verifyParsed(ctx context.Context, parsed *jwt.Token, now time.Time, mayBeBound bool) (*AccessToken, error) {
 	p := payloadOf(parsed)
 	r, err := v.judge(parsed, p, now)
 	if err != nil {
 		return nil, err
+	}
+	// A token that is bound to a key is no bearer token: without the proof, whoever stole
+	// it could use it (RFC 9449 section 7.2, RFC 8705 section 3).
+	cnf, err := confirmation(p)
+	if err != nil {
+		return nil, err
+	}
+	if !mayBeBound && !cnf.IsZero() {
+		return nil, cnf.checkProven(Confirmation{})
 	}
 	if err := v.checkSignature(ctx, parsed); err != nil {
 		return nil, err
@@ -176,7 +202,7 @@ func (v *AccessTokenVerifier) verifyParsed(ctx context.Context, parsed *jwt.Toke
 	}
 	token := &AccessToken{
 		Issuer: r.issuer, Subject: r.subject, Audience: r.audience,
-		Expiry: r.expiry, IssuedAt: r.issuedAt, Claims: p.set,
+		Expiry: r.expiry, IssuedAt: r.issuedAt, Confirmation: cnf, Claims: p.set,
 	}
 	if token.Scopes, err = p.set.Scopes(); err != nil {
 		return nil, &Error{Reason: ReasonClaim, Claim: "scope", Err: err}
@@ -205,11 +231,6 @@ func (v *AccessTokenVerifier) judge(parsed *jwt.Token, p payload, now time.Time)
 	}
 	if err := v.checkAudience(p, r.audience); err != nil {
 		return r, err
-	}
-	// A token that is bound to a key is no bearer token: without the proof,
-	// whoever stole it could use it (RFC 9449 section 7.2, RFC 8705 section 3).
-	if p.has("cnf") {
-		return r, &Error{Reason: ReasonBinding, Claim: "cnf"}
 	}
 	return r, nil
 }
@@ -263,7 +284,7 @@ func (v *AccessTokenVerifier) checkType(typ string, p payload) error {
 			return &Error{Reason: ReasonType, Claim: name, Err: errOtherKind}
 		}
 	}
-	return checkKind(p, "bearer", "access")
+	return checkKind(p, "bearer", "access", "dpop") // Keycloak names the type of the token
 }
 
 // errOtherKind helps with Keycloak, which has a mapper that puts the nonce into

@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/oidckit/oidckit/internal/fetch"
 )
@@ -27,8 +30,8 @@ func allowed(urls []string) (places []place, err error) {
 		if err == nil {
 			err = fetch.CheckURL(text, false)
 		}
-		if err == nil && (strings.Contains(text, "?") || hasDots(u.Path)) {
-			err = errors.New("query or dot segments in the URL")
+		if err == nil && (strings.Contains(text, "?") || !isPlain(u.Path)) {
+			err = errors.New("query, dot segments, control characters or double encoding in the URL")
 		}
 		if err != nil {
 			return nil, fmt.Errorf("oidc: APITransportConfig.Allowed %q: %w", text, withoutQuote(err))
@@ -57,17 +60,32 @@ func (p place) has(req *http.Request) bool {
 		return true
 	}
 	below, ok := strings.CutPrefix(path, p.path)
-	return ok && (below == "" || below[0] == '/') && !hasDots(req.URL.Path)
+	return ok && (below == "" || below[0] == '/') && isPlain(req.URL.Path)
 }
 
+// isPlain reports whether there is no other way to read a path, after its percent-encoding,
+// by which it would lead elsewhere.
+func isPlain(path string) bool {
+	return !hasDots(path) && utf8.ValidString(path) && !strings.ContainsFunc(path, unicode.IsControl) && !encodedTwice.MatchString(path)
+}
+
+// encodedTwice finds what a server that decodes a path twice would take for something else.
+var encodedTwice = regexp.MustCompile(`%[0-9A-Fa-f]{2}`)
+
 // hasDots reports whether a server could read a path as another one: with segments that
-// lead up (RFC 3986 section 5.2.4), also in the spelling of servers that take "\" for "/"
-// or cut off what follows ";".
+// lead up (RFC 3986 section 5.2.4), also in the spelling of servers that take "\" for "/",
+// cut off what follows ";", "?", "#" or a space, or take another character for one of these.
 func hasDots(path string) bool {
 	for segment := range strings.FieldsFuncSeq(path, func(r rune) bool { return r == '/' || r == '\\' }) {
-		if name, _, _ := strings.Cut(segment, ";"); name == "." || name == ".." {
+		name := segment
+		if i := strings.IndexFunc(segment, endsName); i >= 0 {
+			name = segment[:i]
+		}
+		if name == "." || name == ".." {
 			return true
 		}
 	}
 	return false
 }
+
+func endsName(r rune) bool { return r >= utf8.RuneSelf || strings.ContainsRune(";?# ", r) }

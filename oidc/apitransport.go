@@ -21,7 +21,9 @@ type APITransportConfig struct {
 	Source oauth2.TokenSource
 	// Allowed are the URLs that the access token may be sent to, with all that is below
 	// their paths. Required: https, or http on loopback, without query. An entry without
-	// path is the whole origin.
+	// path is the whole origin. Below a path, URLs that a server could read as of another
+	// place are not allowed: with dot segments in any spelling, control characters, or
+	// percent-encoding that is encoded again ("%252e").
 	Allowed []string
 	// Base sends the requests. Nil means http.DefaultTransport, with the client's
 	// certificate if it has one, which its access tokens are bound to (RFC 8705 section 3).
@@ -148,7 +150,7 @@ func (t *APITransport) send(req *http.Request, token string) (*http.Response, er
 	if dpop == nil {
 		return t.base.RoundTrip(req)
 	}
-	if err := dpop.prove(req, token); err != nil {
+	if err := dpop.prove(req, token, t.client.provider.now); err != nil {
 		closeBody(req)
 		return nil, err
 	}

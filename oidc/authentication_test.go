@@ -3,6 +3,7 @@ package oidc_test
 import (
 	"crypto/sha256"
 	"maps"
+	"net/url"
 	"testing"
 	"time"
 
@@ -92,6 +93,34 @@ func TestBegin_AuthenticationParameters(t *testing.T) {
 		require.Nil(t, flow, name)
 	}
 	require.NotErrorIs(t, err, oidc.ErrNoEndpoint)
+}
+
+// What an option asks for in one login replaces what the configuration has for all.
+func TestBegin_OptionsReplaceSingleParameters(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	client := newClient(t, newProvider(t, op), func(c *oidc.ClientConfig) {
+		c.AdditionalParameters = url.Values{
+			"prompt": {"consent"}, "login_hint": {"bob"}, "max_age": {"9"}, "acr_values": {"silver"}, "ui_locales": {"de"}, "display": {"page"}, "x": {"1"},
+		}
+	})
+	stepUp := (&oidc.StepUpError{ACRValues: []string{"gold"}, MaxAge: new(time.Duration)}).Options()
+	flow, err := client.Begin(t.Context(), append(stepUp, oidc.WithPrompt("login"), oidc.WithLoginHint("alice"),
+		oidc.WithParameter("ui_locales", "fr"), oidc.WithParameter("display", "popup"), oidc.WithParameter("x", "2"))...)
+	require.NoError(t, err)
+	q := queryOf(t, flow.AuthorizationURL)
+	for name, want := range map[string][]string{
+		"prompt": {"login"}, "login_hint": {"alice"}, "max_age": {"0"}, "acr_values": {"gold"}, "ui_locales": {"fr"}, "display": {"popup"}, "x": {"1", "2"},
+	} {
+		require.Equal(t, want, q[name], name)
+	}
+	flow, callback := authorize(t, op, client, stepUp...)
+	op.OnIDToken(func(_, c map[string]any) { c["acr"] = "silver" })
+	_, err = finish(t, client, flow, callback)
+	requireRefused(t, err, oidc.ReasonAuthentication, "acr")
+	flow, err = client.Begin(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, []string{"consent"}, queryOf(t, flow.AuthorizationURL)["prompt"])
 }
 
 // The resources of one login take the place of the configured ones, also when the code is

@@ -22,8 +22,8 @@ import (
 // A BackchannelRequest says whom to authenticate on a device of his own, without a browser
 // here (OpenID Connect Client-Initiated Backchannel Authentication Core 1.0 section 7.1).
 type BackchannelRequest struct {
-	// Exactly one of them says who the person is. IDTokenHint is of an earlier login; the
-	// new ID token must then be of the same person.
+	// Exactly one of them says who the person is. IDTokenHint is of an earlier login with
+	// this client; the new ID token must then be of the same person.
 	LoginHint      string
 	LoginHintToken string
 	IDTokenHint    *IDToken
@@ -34,7 +34,8 @@ type BackchannelRequest struct {
 	// UserCode is a secret that only the person knows, for providers that want one against
 	// requests that nobody asked for.
 	UserCode clientauth.Secret
-	// ACRValues are wished for. What was done stands in "acr" of the ID token.
+	// ACRValues are wished for. What was done stands in "acr" of the ID token;
+	// [WithACRValues] in their place has it checked.
 	ACRValues []string
 	// RequestedExpiry is for how long the request should be good, in whole seconds; 0 leaves
 	// it to the provider.
@@ -90,6 +91,9 @@ func (b BackchannelAuthentication) LogValue() slog.Value { return slog.StringVal
 func (c *Client) BackchannelAuthentication(ctx context.Context, r BackchannelRequest, options ...Option) (*BackchannelAuthentication, error) {
 	form, err := r.form()
 	if err != nil {
+		return nil, err
+	}
+	if err := c.owns(&Tokens{IDToken: r.IDTokenHint}); err != nil {
 		return nil, err
 	}
 	if err := checkBackchannelOptions(options); err != nil {
@@ -193,7 +197,7 @@ var ErrUnknownPing = errors.New("oidc: the ping is for no request that is waited
 // BackchannelPing takes what the provider sent, by POST, to the client's notification
 // endpoint (section 10.2): header and body of the request. It checks that the provider
 // knows the token that was made for the one request, and has [Client.BackchannelTokens] ask
-// at once. Answer 204 without an error, 401 with one; and to hold bodies to some KiB is
+// at once; a second ping for the request changes nothing. Answer 204 without an error, 401 with one; and to hold bodies to some KiB is
 // the handler's part.
 //
 // A ping that another process of the client gets is [ErrUnknownPing] there. Nothing is
@@ -219,7 +223,7 @@ type pings struct {
 // An expectedPing keeps its token from package fmt by a function.
 type expectedPing struct {
 	token   func() string
-	wake    chan struct{}
+	wake    chan struct{} // nil once there was a ping
 	expires time.Time
 }
 
@@ -265,9 +269,10 @@ func (p *pings) tell(id, token string, now time.Time) bool {
 	if !ok || !now.Before(e.expires) || subtle.ConstantTimeCompare([]byte(e.token()), []byte(token)) != 1 {
 		return false
 	}
-	select {
-	case e.wake <- struct{}{}:
-	default: // told before
+	if e.wake != nil { // it counts once: who sends it again must not set the pace of polling
+		e.wake <- struct{}{} // there is room for one
+		e.wake = nil
+		p.waiting[id] = e
 	}
 	return true
 }

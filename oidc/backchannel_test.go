@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -218,6 +219,28 @@ func TestBackchannelPing(t *testing.T) {
 }
 
 // A ping that does not prove to be of the provider does nothing.
+// F47: a ping that is sent again and again does not set the pace of polling.
+func TestBackchannelPing_CountsOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := newPingTest(t, always(refusal("authorization_pending")))
+		began := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), 110*time.Second)
+		defer cancel()
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				time.Sleep(time.Second)
+				_ = p.client.BackchannelPing(bearer(p.token), []byte(pingBody))
+			}
+		})
+		_, err := p.client.BackchannelTokens(ctx, p.b)
+		wg.Wait()
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.Equal(t, []float64{1, 50, 50}, p.pauses(began))
+	})
+}
+
 func TestBackchannelPing_Refused(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

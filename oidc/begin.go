@@ -21,8 +21,8 @@ const FlowLifetime = 30 * time.Minute
 
 // A Flow is a login under way: what Begin made up, and Finish compares. Keep it
 // where only the browser that started the login can bring it back from: a sealed
-// cookie, or a session on the server. Its binary form ([Flow.MarshalBinary]) is
-// secret; printed, it shows nothing.
+// cookie, or a session on the server. Keep what [Flow.MarshalBinary] returns, which is
+// secret; json.Marshal redacts, as all printing does.
 type Flow struct {
 	// AuthorizationURL is where to send the browser. It is not kept in the binary
 	// form.
@@ -46,7 +46,12 @@ type flow struct {
 	RedirectURL string    `json:"r"`
 	Expires     time.Time `json:"e"`
 
-	Resources          []string  `json:"u,omitempty"` // asked for, and asked for again with the code
+	Resources []string `json:"u,omitempty"` // asked for, and asked for again with the code
+	demands
+}
+
+// demands are how and when a person must have logged in.
+type demands struct {
 	AuthenticatedSince time.Time `json:"t,omitzero"`  // what "auth_time" must not be before; of max_age
 	ACRValues          []string  `json:"a,omitempty"` // one of which "acr" must be
 }
@@ -145,32 +150,46 @@ func (c *Client) Begin(ctx context.Context, options ...Option) (*Flow, error) {
 func (c *Client) loginParameters(f *flow, options []Option) (url.Values, error) {
 	params := cloneValues(c.cfg.AdditionalParameters)
 	for _, o := range options {
-		params.Add(o.name, o.value)
-		if o.checked {
-			f.ACRValues = strings.Fields(o.value)
+		if slices.Contains(singleParameters, o.name) {
+			params.Del(o.name) // of all logins; this one wants another
 		}
+	}
+	for _, o := range options {
+		params.Add(o.name, o.value)
 	}
 	if err := checkParameters(params); err != nil {
 		return nil, err
 	}
-	if params.Has("acr_values") && (len(params["acr_values"]) > 1 || strings.TrimSpace(params.Get("acr_values")) == "") {
-		return nil, errors.New(`oidc: the parameter "acr_values" must be there once, and name one at least`)
-	}
-	if err := f.readMaxAge(params, c.provider.now()); err != nil {
+	if err := f.demands.read(params, options, c.provider.now()); err != nil {
 		return nil, err
 	}
-	if !params.Has("resource") && len(c.cfg.Resources) > 0 {
-		params["resource"] = slices.Clone(c.cfg.Resources)
-	}
+	setResources(params, c.cfg.Resources)
 	f.Resources = slices.Clone(params["resource"])
 	c.setParameters(params, *f)
 	return params, nil
 }
 
+// singleParameters have one value, so that an option replaces that of
+// ClientConfig.AdditionalParameters.
+var singleParameters = []string{"prompt", "login_hint", "max_age", "acr_values", "ui_locales", "display"}
+
+// read takes from a request what has to be checked when the person has logged in.
+func (d *demands) read(params url.Values, options []Option, now time.Time) error {
+	if params.Has("acr_values") && (len(params["acr_values"]) > 1 || strings.TrimSpace(params.Get("acr_values")) == "") {
+		return errors.New(`oidc: the parameter "acr_values" must be there once, and name one at least`)
+	}
+	for _, o := range options {
+		if o.login && o.name == "acr_values" { // WithParameter is a wish
+			d.ACRValues = strings.Fields(o.value)
+		}
+	}
+	return d.readMaxAge(params, now)
+}
+
 // readMaxAge: "max_age" counts back from now, when the provider is asked. Wherever it came
 // from, the provider must then say when the person logged in (OpenID Connect Core section
 // 3.1.2.1).
-func (f *flow) readMaxAge(params url.Values, now time.Time) error {
+func (d *demands) readMaxAge(params url.Values, now time.Time) error {
 	if !params.Has("max_age") {
 		return nil
 	}
@@ -178,7 +197,7 @@ func (f *flow) readMaxAge(params url.Values, now time.Time) error {
 	if err != nil || len(params["max_age"]) > 1 {
 		return errors.New(`oidc: the parameter "max_age" must be one whole number of seconds`)
 	}
-	f.AuthenticatedSince = now.Add(-time.Duration(seconds) * time.Second)
+	d.AuthenticatedSince = now.Add(-time.Duration(seconds) * time.Second)
 	return nil
 }
 

@@ -111,13 +111,11 @@ func (c *Client) method(m *discovery.Metadata, to endpoint) (clientauth.Method, 
 	if len(at.algorithms) == 0 {
 		at.algorithms = m.TokenEndpointAuthSigningAlgValuesSupported
 	}
-	proof := clientauth.Request{ClientID: c.cfg.ClientID, Endpoint: at.url, Provider: clientauth.Provider{
+	proof := clientauth.Request{ClientID: c.cfg.ClientID, Endpoint: at.url, Now: c.provider.now, Provider: clientauth.Provider{
 		Issuer: m.Issuer, TokenEndpoint: m.TokenEndpoint, AuthMethodsSupported: at.methods, SigningAlgorithmsSupported: at.algorithms,
 	}}
 	method := c.auth
-	if chooser, ok := method.(interface {
-		For(clientauth.Provider) (clientauth.Method, error)
-	}); ok {
+	if chooser, ok := method.(clientauth.Chooser); ok {
 		var err error
 		if method, err = chooser.For(proof.Provider); err != nil {
 			return nil, proof, err
@@ -167,7 +165,7 @@ func (c *Client) doWithProofOnce(req *http.Request, accessToken string) (*fetch.
 			req.Host = values[0]
 		}
 	}
-	if err := c.dpop.prove(req, accessToken); err != nil {
+	if err := c.dpop.prove(req, accessToken, c.provider.now); err != nil {
 		return nil, err
 	}
 	resp, err := c.fetch.Do(req)
@@ -189,9 +187,7 @@ func (c *Client) renew(ctx context.Context, method clientauth.Method, resp *fetc
 	if resp.Status < 400 || resp.Status >= 500 || responseError(resp).Code != "invalid_client" {
 		return false
 	}
-	r, ok := method.(interface {
-		Renew(ctx context.Context) (changed bool, err error)
-	})
+	r, ok := method.(clientauth.Renewer)
 	if !ok {
 		return false
 	}
@@ -203,15 +199,22 @@ func (c *Client) renew(ctx context.Context, method clientauth.Method, resp *fetc
 // leaves only the status.
 func responseError(resp *fetch.Response) *ResponseError {
 	e := &ResponseError{Status: resp.Status, RetryAfter: resp.RetryAfter}
-	var body struct {
-		Code        string `json:"error"`
-		Description string `json:"error_description"`
-		URI         string `json:"error_uri"`
+	if !resp.Is("application/json") {
+		return e
 	}
-	if resp.Is("application/json") && strictjson.Unmarshal(resp.Body, &body) == nil {
-		e.Code, e.Description, e.URI = printable(body.Code), printable(body.Description), printable(body.URI)
+	body, err := strictjson.Parse(resp.Body)
+	if err != nil {
+		return e
 	}
+	// One by one: a description of another type does not make a refusal something else.
+	e.Code, e.Description, e.URI = printableMember(&body, "error"), printableMember(&body, "error_description"), printableMember(&body, "error_uri")
 	return e
+}
+
+func printableMember(o *strictjson.Object, name string) string {
+	value, _ := o.Get(name)
+	s, _ := strictjson.String(value)
+	return printable(s)
 }
 
 // object parses the JSON object that an endpoint answers with. What is no JSON is of

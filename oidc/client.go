@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/oidckit/oidckit/claims"
@@ -85,8 +84,8 @@ type ClientConfig struct {
 	Leeway time.Duration
 }
 
-// A Client is this program as one provider knows it: it logs people in. It is
-// safe for concurrent use.
+// A Client is this program as one provider knows it: it logs people in, and makes every
+// other call to the provider. It is safe for concurrent use.
 type Client struct {
 	provider    *Provider
 	cfg         ClientConfig // without the secret
@@ -143,14 +142,18 @@ func (c *Client) setProof(cfg ClientConfig) error {
 	if c.auth == nil {
 		c.auth = clientauth.Auto(clientauth.Credentials{Secret: secretSource(cfg.ClientSecret)})
 	}
+	if m, ok := c.auth.(clientauth.Checker); ok {
+		if err := m.Check(); err != nil {
+			return fmt.Errorf("oidc: ClientConfig.ClientAuth: %w", err)
+		}
+	}
 	certificate := cfg.ClientCertificate
-	if m, ok := c.auth.(interface {
-		ClientCertificate() clientauth.CertificateFunc
-	}); ok && certificate == nil {
-		certificate = m.ClientCertificate()
+	certified, ok := c.auth.(clientauth.Certified)
+	if ok && certificate == nil {
+		certificate = certified.ClientCertificate()
 	}
 	c.certificate = certificate
-	c.fetch, c.mtls = c.provider.fetch, certificate != nil || strings.HasSuffix(c.auth.Name(), "tls_client_auth")
+	c.fetch, c.mtls = c.provider.fetch, ok || certificate != nil
 	if certificate == nil {
 		return nil
 	}

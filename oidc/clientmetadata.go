@@ -121,10 +121,29 @@ var credentialMembers = []string{
 
 // members returns all of m, or says what cannot be registered.
 func (m ClientMetadata) members() (members, error) {
-	if err := m.check(); err != nil {
+	all, err := m.encode()
+	if err != nil {
 		return nil, err
 	}
-	return m.encode()
+	// Judged is what will be sent, whether it stands in a field or in Additional.
+	var sent ClientMetadata
+	if err := sent.decode(all); err != nil {
+		return nil, err
+	}
+	return all, sent.check()
+}
+
+func (m *ClientMetadata) decode(all members) error {
+	text, err := json.Marshal(all)
+	if err != nil {
+		return errors.New("oidc: ClientMetadata.Additional has a value that JSON cannot have")
+	}
+	object, err := strictjson.Parse(text)
+	if err != nil {
+		return fmt.Errorf("oidc: ClientMetadata.JWKS or Additional: %w", err)
+	}
+	m.read(object)
+	return nil
 }
 
 func (m ClientMetadata) encode() (members, error) {
@@ -190,18 +209,41 @@ func (m ClientMetadata) checkKeys() error {
 		return nil
 	}
 	set, err := strictjson.Parse(m.JWKS)
-	if err != nil {
-		return errors.New("oidc: ClientMetadata.JWKS is no JWK Set")
-	}
 	keys, _ := set.Get("keys")
-	for key := range strictjson.Elements(keys) {
-		for _, private := range [...]string{"d", "k", "priv"} {
-			if _, ok := strictjson.Member(key, private); ok {
-				return errors.New("oidc: ClientMetadata.JWKS has a private key: register public ones")
-			}
+	switch {
+	case err == nil && hasPrivate(set): // a key where a set should be
+		return errPrivateKey
+	case err != nil || strictjson.Kind(keys) != '[':
+		return errNoKeySet
+	}
+	for text := range strictjson.Elements(keys) {
+		key, err := strictjson.ParseString(text)
+		switch {
+		case err != nil:
+			return errNoKeySet
+		case hasPrivate(key):
+			return errPrivateKey
 		}
 	}
 	return nil
+}
+
+var (
+	errNoKeySet   = errors.New(`oidc: ClientMetadata.JWKS is no JWK Set, which is {"keys":[…]} with an object for each key`)
+	errPrivateKey = errors.New("oidc: ClientMetadata.JWKS has a private or secret key: register public ones, which jwks.PublicSet makes")
+)
+
+// privateMembers are the members of JWKs that are secret: of RFC 7518 sections 6.2.2, 6.3.2
+// and 6.4, of RFC 8037, and of AKP keys.
+var privateMembers = []string{"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"}
+
+func hasPrivate(key strictjson.Object) bool {
+	for name := range key.All() {
+		if slices.Contains(privateMembers, strings.ToLower(name)) {
+			return true
+		}
+	}
+	return false
 }
 
 // read reads what a provider registered. A member of another type is one without a field:

@@ -131,6 +131,7 @@ func TestF45_IntervalAndSlowDown(t *testing.T) {
 		"default":     {nil, []reply{refusal("authorization_pending")}, []float64{5, 5}},
 		"named":       {7, []reply{refusal("authorization_pending")}, []float64{7, 7}},
 		"as text":     {"7", nil, []float64{7}},
+		"null":        {null, nil, []float64{5}},
 		"zero":        {0, []reply{refusal("authorization_pending")}, []float64{1, 1}},
 		"negative":    {-9, nil, []float64{5}},
 		"no number":   {"soon", nil, []float64{5}},

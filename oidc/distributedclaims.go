@@ -7,7 +7,9 @@ import (
 	"net/url"
 	"path"
 	"strings"
+	"time"
 
+	"github.com/oidckit/oidckit"
 	"github.com/oidckit/oidckit/claims"
 	"github.com/oidckit/oidckit/internal/fetch"
 	"github.com/oidckit/oidckit/internal/strictjson"
@@ -16,13 +18,25 @@ import (
 // DistributedClaims fetches the claims of others that an ID token or userinfo says are
 // elsewhere (OpenID Connect Core section 5.6.2). Nobody but the caller of this method makes
 // that happen, and only from the Endpoints of ClientConfig.ClaimSources, one after the
-// other, each with the limits of every request (10 s, 1 MiB, no redirects). The answer must
-// be a JWT of that ClaimSource.
+// other, each with the limits of every request (10 s, 1 MiB, no redirects), and all in 20 s:
+// what was not there by then has an Err as in an outage. The answer must be a JWT of that
+// ClaimSource.
 //
 // The errors are those of [Client.AggregatedClaims].
 func (c *Client) DistributedClaims(ctx context.Context, set claims.Set) ([]SourcedClaims, error) {
-	return c.sourced(set, "endpoint", func(r reference) SourcedClaims { return c.distributed(ctx, r) })
+	limited, cancel := context.WithTimeout(ctx, maxDistributed)
+	defer cancel()
+	return c.sourced(set, "endpoint", func(r reference) SourcedClaims {
+		s := c.distributed(limited, r)
+		if s.Err != nil && limited.Err() != nil && ctx.Err() == nil && !errors.Is(s.Err, oidckit.ErrUnavailable) {
+			s.Err = unavailable("distributed claims", s.Err)
+		}
+		return s
+	})
 }
+
+// maxDistributed is for all sources together: who logs in waits for them.
+const maxDistributed = 20 * time.Second
 
 func (c *Client) distributed(ctx context.Context, r reference) SourcedClaims {
 	endpoint, ok := strictjson.String(r.value)

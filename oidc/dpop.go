@@ -28,7 +28,7 @@ type DPoPConfig struct {
 	// Algorithm signs the proofs. Empty means ES256, ES384 or ES512 by the curve, EdDSA, or
 	// PS256. RS256, which FAPI 2.0 does not allow, has to be named.
 	Algorithm string
-	// Now tells the time; nil means time.Now.
+	// Now tells the time; nil means the clock of the provider that the client belongs to.
 	Now func() time.Time
 }
 
@@ -41,7 +41,7 @@ type DPoP struct {
 	sign   func(header, payload []byte) (string, error)
 	header []byte // the same for all proofs
 	jkt    string
-	now    func() time.Time
+	now    func() time.Time // nil means the one of whoever makes the request
 	nonces nonces
 }
 
@@ -68,9 +68,6 @@ func NewDPoP(cfg DPoPConfig) (*DPoP, error) {
 		return nil, fmt.Errorf("oidc: DPoPConfig.Signer: %w", err)
 	}
 	d := &DPoP{sign: signer.Sign, jkt: digest(key), now: cfg.Now, nonces: newNonces()}
-	if d.now == nil {
-		d.now = time.Now
-	}
 	d.header = []byte(`{"typ":"dpop+jwt","alg":"` + algorithm + `","jwk":` + key + `}`)
 	return d, nil
 }
@@ -91,13 +88,17 @@ func (d DPoP) Thumbprint() string { return d.jkt }
 
 // prove puts a fresh proof into a request (RFC 9449 section 4.2), with "ath" exactly if it
 // carries an access token (section 7), and with the last nonce of the request's origin.
-func (d *DPoP) prove(req *http.Request, accessToken string) error {
+// now is the clock of whoever makes the request.
+func (d *DPoP) prove(req *http.Request, accessToken string, now func() time.Time) error {
 	if d.sign == nil {
 		return errors.New("oidc: ClientConfig.DPoP was not made by NewDPoP")
 	}
 	target, err := proofTarget(req)
 	if err != nil {
 		return err
+	}
+	if d.now != nil {
+		now = d.now
 	}
 	nonce := d.nonces.of(req.URL)
 	p := make([]byte, 0, 192+len(target)+len(nonce))
@@ -108,7 +109,7 @@ func (d *DPoP) prove(req *http.Request, accessToken string) error {
 	p = append(p, `","htu":"`...)
 	p = append(p, target...)
 	p = append(p, `","iat":`...)
-	p = strconv.AppendInt(p, d.now().Unix(), 10)
+	p = strconv.AppendInt(p, now().Unix(), 10)
 	if accessToken != "" {
 		hash := sha256.Sum256([]byte(accessToken))
 		p = append(p, `,"ath":"`...)

@@ -1,9 +1,14 @@
 package oidc
 
-import "net/http"
+import (
+	"net/http"
+	"time"
+)
 
 // Prove is for the tests of what a proof says, whichever call it goes with.
-func Prove(d *DPoP, req *http.Request, accessToken string) error { return d.prove(req, accessToken) }
+func Prove(d *DPoP, req *http.Request, accessToken string) error {
+	return d.prove(req, accessToken, time.Now)
+}
 
 // A Challenge is a challenge, for the fuzz target.
 type Challenge struct {

@@ -7,6 +7,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -224,6 +225,10 @@ func printAll(b *bytes.Buffer, v any) {
 	}
 	if err, ok := v.(error); ok {
 		slog.New(slog.NewJSONHandler(b, nil)).Info("m", "err", err)
+		for ; err != nil; err = errors.Unwrap(err) {
+			text, jerr := json.Marshal(err)
+			fmt.Fprintf(b, "%T %s %v\n", err, text, jerr)
+		}
 		return
 	}
 	slog.New(slog.NewTextHandler(b, nil)).Info("m", "v", v)

@@ -28,7 +28,9 @@ const (
 	ReasonTooOld          Reason = "too old"          // "iat" is longer ago than MaxAge
 	ReasonEncryption      Reason = "encryption"       // encrypted and cannot be opened, or not encrypted and should be
 	ReasonClaim           Reason = "claim"            // another required claim is missing or unusable
-	ReasonBinding         Reason = "binding"          // bound to a key ("cnf") whose proof is not there
+	ReasonBinding         Reason = "binding"          // bound to a key ("cnf") that was not proved, or to none where one is required
+	ReasonProof           Reason = "proof"            // the proof of a key (DPoP) is missing, malformed, too old or of another request
+	ReasonProofNonce      Reason = "proof nonce"      // the proof of a key lacks the server's nonce, or has an old one
 	ReasonNonce           Reason = "nonce"            // "nonce" is not the one of the login
 	ReasonAccessTokenHash Reason = "at_hash"          // the access token is not the one of the ID token
 	ReasonKey             Reason = "key"              // no key of the issuer fits
@@ -118,6 +120,9 @@ func (e *AuthorizationError) Error() string {
 // Format prints the text alone, with every verb: the fields are whatever somebody wrote.
 func (e AuthorizationError) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(e.Error())) }
 
+// MarshalText is the text alone, as Format has it.
+func (e AuthorizationError) MarshalText() ([]byte, error) { return []byte(e.Error()), nil }
+
 // knownCode returns a code that may stand in a log. Any other text is of the provider, or
 // of whoever made the browser come: it might be what we sent.
 func knownCode(code string) string {
@@ -201,6 +206,9 @@ func (e *ResponseError) Error() string {
 
 // Format prints the text alone, with every verb: the fields may hold what was sent.
 func (e ResponseError) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(e.Error())) }
+
+// MarshalText is the text alone, as Format has it.
+func (e ResponseError) MarshalText() ([]byte, error) { return []byte(e.Error()), nil }
 
 // Is maps the answer to a sentinel of the module.
 func (e *ResponseError) Is(target error) bool {

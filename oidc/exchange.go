@@ -48,8 +48,8 @@ func (e TokenExchange) Format(f fmt.State, _ rune) {
 func (e TokenExchange) MarshalText() ([]byte, error) { return []byte("[redacted]"), nil }
 
 func (e TokenExchange) form() (url.Values, error) {
-	if err := checkToken("TokenExchange.SubjectToken", e.SubjectToken); err != nil {
-		return nil, err
+	if err := checkSendable(e.SubjectToken); err != nil {
+		return nil, fmt.Errorf("oidc: TokenExchange.SubjectToken: %w", err)
 	}
 	if e.SubjectTokenType == "" {
 		return nil, errors.New("oidc: TokenExchange.SubjectTokenType is required: TokenTypeAccessToken or another one")
@@ -64,8 +64,8 @@ func (e TokenExchange) form() (url.Values, error) {
 		"subject_token": {e.SubjectToken}, "subject_token_type": {e.SubjectTokenType},
 	}
 	if e.ActorToken != "" {
-		if err := checkToken("TokenExchange.ActorToken", e.ActorToken); err != nil {
-			return nil, err
+		if err := checkSendable(e.ActorToken); err != nil {
+			return nil, fmt.Errorf("oidc: TokenExchange.ActorToken: %w", err)
 		}
 		form["actor_token"], form["actor_token_type"] = []string{e.ActorToken}, []string{e.ActorTokenType}
 	}
@@ -109,7 +109,7 @@ func (c *Client) TokenExchange(ctx context.Context, e TokenExchange, options ...
 	if err != nil {
 		return nil, err
 	}
-	if err := c.addOptions(form, options); err != nil {
+	if err := addOptions(form, options, c.cfg.Resources); err != nil {
 		return nil, err
 	}
 	answer, err := c.requestAnyToken(ctx, form)
@@ -149,7 +149,8 @@ func (c *Client) checkIssued(t *tokenResponse, requested string) error {
 //		}, err
 //	})
 //
-// An answer that is no access token is an *[Error] with [ReasonType].
+// An answer that is no access token is an *[Error] with [ReasonType]: its IssuedTokenType must
+// be [TokenTypeAccessToken] or [TokenTypeJWT], and its token_type one for requests.
 func (c *Client) TokenExchangeSource(exchange func(context.Context) (TokenExchange, error), options ...Option) *GrantSource {
 	return c.newGrantSource(func(ctx context.Context) (*oauth2.Token, error) {
 		e, err := exchange(ctx)
@@ -160,9 +161,20 @@ func (c *Client) TokenExchangeSource(exchange func(context.Context) (TokenExchan
 		if err != nil {
 			return nil, err
 		}
-		if issued.Token.TokenType == notApplicable {
-			return nil, &Error{Reason: ReasonType, Claim: "token_type", Err: errors.New("no access token")}
+		if err := issued.checkAccess(); err != nil {
+			return nil, err
 		}
 		return issued.Token, nil
 	})
+}
+
+// checkAccess: a refresh or ID token must not go to an API, whatever its token_type says.
+func (t *ExchangedToken) checkAccess() error {
+	switch {
+	case t.IssuedTokenType != TokenTypeAccessToken && t.IssuedTokenType != TokenTypeJWT:
+		return &Error{Reason: ReasonType, Claim: "issued_token_type", Err: errors.New("no access token")}
+	case t.Token.TokenType == notApplicable:
+		return &Error{Reason: ReasonType, Claim: "token_type", Err: errors.New("no access token")}
+	}
+	return nil
 }

@@ -103,15 +103,30 @@ func TestF34_TokenExchange_Answer(t *testing.T) {
 	}
 }
 
-// An oauth2.TokenSource is for access tokens.
-func TestTokenExchangeSource_NoAccessToken(t *testing.T) {
-	_, client := scripted(t, func(form url.Values) object {
-		return with(numbered()(form), object{"issued_token_type": oidc.TokenTypeJWT, "token_type": "N_A"})
-	})
-	_, err := client.TokenExchangeSource(func(context.Context) (oidc.TokenExchange, error) {
-		return oidc.TokenExchange{SubjectToken: marker, SubjectTokenType: oidc.TokenTypeJWT}, nil
-	}).Token()
-	requireRefused(t, err, oidc.ReasonType, "token_type")
+// F34: an oauth2.TokenSource is for access tokens, whatever token_type says of others.
+func TestF34_TokenExchangeSource_AccessTokensAlone(t *testing.T) {
+	for name, tt := range map[string]struct{ issued, typ, claim string }{
+		"access token":  {oidc.TokenTypeAccessToken, "Bearer", ""},
+		"JWT":           {oidc.TokenTypeJWT, "Bearer", ""},
+		"JWT of no use": {oidc.TokenTypeJWT, "N_A", "token_type"},
+		"refresh token": {oidc.TokenTypeRefreshToken, "Bearer", "issued_token_type"},
+		"ID token":      {oidc.TokenTypeIDToken, "Bearer", "issued_token_type"},
+		"SAML":          {oidc.TokenTypeSAML2, "N_A", "issued_token_type"},
+		"its own":       {"urn:example:ticket", "Bearer", "issued_token_type"},
+	} {
+		_, client := scripted(t, func(form url.Values) object {
+			return with(numbered()(form), object{"issued_token_type": tt.issued, "token_type": tt.typ})
+		})
+		token, err := client.TokenExchangeSource(func(context.Context) (oidc.TokenExchange, error) {
+			return oidc.TokenExchange{SubjectToken: marker, SubjectTokenType: oidc.TokenTypeJWT}, nil
+		}).Token()
+		if tt.claim == "" {
+			require.NoError(t, err, name)
+			continue
+		}
+		require.Nil(t, token, name)
+		requireRefused(t, err, oidc.ReasonType, tt.claim)
+	}
 }
 
 // setupFriend makes a provider that trusts another one, whose tokens about alice come

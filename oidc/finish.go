@@ -12,20 +12,58 @@ import (
 	"golang.org/x/oauth2"
 )
 
-// Tokens are what a login or a refresh gave. They print as nothing.
+// Tokens are what a login or a refresh gave. They print as nothing, in JSON too: to keep
+// them, keep what [Tokens.MarshalBinary] returns. Those of a login are the caller's to keep,
+// from the first on; a [TokenSource] has those of its refreshes kept.
 type Tokens struct {
 	// OAuth2 has access and refresh token. Its expiry is the zero time if the
 	// provider did not say.
 	OAuth2 *oauth2.Token
 	// IDToken says who logged in. After a refresh it may be the one of before.
 	IDToken *IDToken
+
+	// Whose they are, if a client got them: there may be no ID token to tell.
+	issuer, clientID string
+	resources        []string // that the login asked for
+	// The family of a refresh token that came with them. It is not stored.
+	family *family
+	member textHash
 }
 
 // Format prints that these are tokens, with every verb.
 func (t Tokens) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("oidc.Tokens[redacted]")) }
 
-// MarshalText redacts, in JSON and in logs. To keep tokens there is MarshalBinary.
+// MarshalText redacts, in JSON and in logs: what json.Marshal makes of tokens is lost. To
+// keep them there is MarshalBinary.
 func (t Tokens) MarshalText() ([]byte, error) { return []byte("[redacted]"), nil }
+
+// tokens returns those of an answer to a login that asked for the resources. There may be
+// no ID token.
+func (c *Client) tokens(answer *tokenResponse, now time.Time, id *IDToken, resources []string) *Tokens {
+	raw := ""
+	if id != nil {
+		raw = id.raw
+	}
+	return &Tokens{
+		OAuth2: answer.oauth2(now, raw), IDToken: id,
+		issuer: c.provider.issuer, clientID: c.cfg.ClientID, resources: resources,
+	}
+}
+
+var errNotOurs = errors.New("oidc: the tokens are of another provider or client")
+
+// owns reports tokens of another provider or client: they are not sent to this one, who
+// could use them there. A session may hold either. Who made tokens by hand, without an ID
+// token, has to know whose they are.
+func (c *Client) owns(t *Tokens) error {
+	if id := t.IDToken; id != nil && (!c.provider.issuers.mayBe(id.Issuer) || !slices.Contains(id.Audience, c.cfg.ClientID)) {
+		return errNotOurs
+	}
+	if t.clientID != "" && (t.clientID != c.cfg.ClientID || t.issuer != c.provider.issuer && !c.provider.issuers.mayBe(t.issuer)) {
+		return errNotOurs
+	}
+	return nil
+}
 
 // Finish ends a login with the parameters that came to the redirect URL in its
 // query. It checks the state and the issuer (RFC 9207) before anything is sent,
@@ -47,10 +85,8 @@ func (c *Client) Finish(ctx context.Context, f *Flow, callback url.Values) (*Tok
 		"grant_type": {"authorization_code"}, "code": {code},
 		"redirect_uri": {f.f.RedirectURL}, "code_verifier": {f.f.Verifier},
 	}
-	if len(f.f.Resources) > 0 {
-		form["resource"] = slices.Clone(f.f.Resources)
-	}
-	answer, err := c.requestToken(ctx, form, nil)
+	setResources(form, f.f.Resources)
+	answer, err := c.requestToken(ctx, form)
 	if err != nil {
 		var re *ResponseError
 		if errors.As(err, &re) && re.refusesGrant() {
@@ -71,10 +107,10 @@ func (c *Client) Finish(ctx context.Context, f *Flow, callback url.Values) (*Tok
 	if err := id.checkHash("c_hash", code); err != nil {
 		return nil, err
 	}
-	if err := id.checkAuthentication(f.f, c.provider.now(), c.idTokens.leeway); err != nil {
+	if err := id.checkAuthentication(f.f.demands, c.provider.now(), c.idTokens.leeway); err != nil {
 		return nil, err
 	}
-	return &Tokens{OAuth2: answer.oauth2(c.provider.now(), id.raw), IDToken: id}, nil
+	return c.tokens(answer, c.provider.now(), id, slices.Clone(f.f.Resources)), nil
 }
 
 // checkCallback makes every check that can be made before the code is sent

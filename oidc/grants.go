@@ -19,7 +19,10 @@ import (
 
 // requestGrant asks for an access token that no login is behind.
 func (c *Client) requestGrant(ctx context.Context, form url.Values, options []Option) (*oauth2.Token, error) {
-	answer, err := c.requestToken(ctx, form, options)
+	if err := addOptions(form, options, c.cfg.Resources); err != nil {
+		return nil, err
+	}
+	answer, err := c.requestToken(ctx, form)
 	if err != nil {
 		return nil, revokedGrant(err)
 	}
@@ -42,14 +45,6 @@ func revokedGrant(err error) error {
 	return err
 }
 
-// checkToken reports a token that cannot be one, before it is sent.
-func checkToken(what, token string) error {
-	if token == "" || !isTokenText(token) {
-		return fmt.Errorf("oidc: %s is empty, or has characters that are in no token, as a line break at its end", what)
-	}
-	return nil
-}
-
 // A GrantSource gives the access token of a grant that can be repeated, and asks for the
 // next one shortly before it expires. It is an oauth2.TokenSource, and safe for
 // concurrent use. What it returns is shared, and not to be changed.
@@ -70,7 +65,7 @@ const (
 )
 
 func (c *Client) newGrantSource(request func(context.Context) (*oauth2.Token, error)) *GrantSource {
-	now := c.provider.now
+	now, request := c.provider.now, guarded(c.provider.logger, request)
 	return &GrantSource{refresh.New(refresh.Config[*oauth2.Token]{
 		What: "token", Timeout: flightTime, Cooldown: grantCooldown, Jitter: true, RetryAfter: retryAfter, Now: now,
 		Fetch: func(ctx context.Context) (*oauth2.Token, time.Duration, error) {
@@ -98,6 +93,9 @@ func (s *GrantSource) Token() (*oauth2.Token, error) { return s.TokenContext(con
 // TokenContext returns an access token. Its errors are those of the grant, and those of
 // the function that gives what is sent. The end of ctx ends the wait, not the request.
 func (s *GrantSource) TokenContext(ctx context.Context) (*oauth2.Token, error) {
+	if s.value == nil {
+		return nil, errors.New("oidc: GrantSource was not made by a Client")
+	}
 	t, err := s.value.Get(ctx)
 	var definite *definiteError
 	switch {

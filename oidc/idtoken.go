@@ -68,16 +68,16 @@ var reasonOfHash = map[string]Reason{"at_hash": ReasonAccessTokenHash, "c_hash":
 
 // checkAuthentication compares when and how the person logged in with what the login
 // asked for (OpenID Connect Core section 3.1.3.7, 12 and 13).
-func (t *IDToken) checkAuthentication(f *flow, now time.Time, leeway time.Duration) error {
-	if !f.AuthenticatedSince.IsZero() {
+func (t *IDToken) checkAuthentication(d demands, now time.Time, leeway time.Duration) error {
+	if !d.AuthenticatedSince.IsZero() {
 		at, err := t.Claims.Time(claims.P("auth_time"))
-		if err != nil || at.Before(f.AuthenticatedSince.Add(-leeway)) || at.After(now.Add(leeway)) {
+		if err != nil || at.Before(d.AuthenticatedSince.Add(-leeway)) || at.After(now.Add(leeway)) {
 			return &Error{Reason: ReasonAuthentication, Claim: "auth_time", Err: err}
 		}
 	}
-	if len(f.ACRValues) > 0 {
+	if len(d.ACRValues) > 0 {
 		acr, err := t.Claims.String(claims.P("acr"))
-		if err != nil || !slices.Contains(f.ACRValues, acr) {
+		if err != nil || !slices.Contains(d.ACRValues, acr) {
 			return &Error{Reason: ReasonAuthentication, Claim: "acr", Err: err}
 		}
 	}

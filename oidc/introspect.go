@@ -75,12 +75,21 @@ func (i Introspection) LogValue() slog.Value { return slog.StringValue(fmt.Sprin
 // The option WithParameter("token_type_hint", …) may spare the provider a search. The
 // Client needs no RedirectURL.
 func (c *Client) Introspect(ctx context.Context, token string, options ...Option) (*Introspection, error) {
-	if err := checkSendable(token); err != nil {
+	answer, err := c.introspect(ctx, token, options...)
+	if err != nil {
 		return nil, err
+	}
+	return c.judgeIntrospection(answer)
+}
+
+// introspect returns the answer, of which only its signature is judged.
+func (c *Client) introspect(ctx context.Context, token string, options ...Option) (payload, error) {
+	if err := checkSendable(token); err != nil {
+		return payload{}, err
 	}
 	form := url.Values{"token": {token}}
 	if err := addParameters(form, options); err != nil {
-		return nil, err
+		return payload{}, err
 	}
 	request := call{to: introspectionEndpoint, form: form}
 	if c.introspection != nil {
@@ -88,22 +97,18 @@ func (c *Client) Introspect(ctx context.Context, token string, options ...Option
 	}
 	resp, err := c.post(ctx, request)
 	if err != nil {
-		return nil, err
+		return payload{}, err
 	}
 	if resp.Status != http.StatusOK {
-		return nil, responseError(resp)
+		return payload{}, responseError(resp)
 	}
-	answer, err := c.readIntrospection(ctx, resp)
-	if err != nil {
-		return nil, err
-	}
-	return c.judgeIntrospection(answer)
+	return c.readIntrospection(ctx, resp)
 }
 
 // checkSendable: what no token looks like is refused without asking.
 func checkSendable(token string) error {
 	if token == "" || len(token) > jwt.MaxSize || !isTokenText(token) {
-		return &Error{Reason: ReasonMalformed, Err: errors.New("empty, longer than 16 KiB, or with characters that no token has")}
+		return &Error{Reason: ReasonMalformed, Err: errors.New("empty, longer than 16 KiB, or with characters that no token has, as a line break at its end")}
 	}
 	return nil
 }

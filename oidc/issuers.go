@@ -115,6 +115,12 @@ func (i *Issuers) add(v *AccessTokenVerifier) error {
 // [AccessTokenVerifier.Verify] does. Encrypted tokens do not show their issuer, and are
 // refused.
 func (i *Issuers) Verify(ctx context.Context, raw string) (*AccessToken, error) {
+	return i.VerifyBound(ctx, raw, nil)
+}
+
+// VerifyBound is Verify for tokens that may be bound to keys, as
+// [AccessTokenVerifier.VerifyBound] is.
+func (i *Issuers) VerifyBound(ctx context.Context, raw string, prove Prover) (*AccessToken, error) {
 	if i == nil || i.known == nil {
 		return nil, errors.New("oidc: Issuers was not made by NewIssuers")
 	}
@@ -140,7 +146,9 @@ func (i *Issuers) Verify(ctx context.Context, raw string) (*AccessToken, error) 
 	now := v.provider.now()
 	token, r := v.recall(ctx, raw, now)
 	if token == nil {
-		token, err = v.verifyAndKeep(ctx, raw, parsed, now, r)
+		token, err = v.verifyAndKeep(ctx, parsed, now, request{raw, r, prove})
+	} else {
+		token, err = confirm(ctx, token, prove)
 	}
 	if err == nil {
 		i.settle(iss)

@@ -2,6 +2,7 @@ package oidc
 
 import (
 	"context"
+	"fmt"
 	"net/url"
 
 	"golang.org/x/oauth2"
@@ -16,8 +17,8 @@ import (
 // other refusals are a *[ResponseError]; an outage answers errors.Is for
 // oidckit.ErrUnavailable.
 func (c *Client) JWTBearer(ctx context.Context, assertion string, options ...Option) (*oauth2.Token, error) {
-	if err := checkToken("the assertion", assertion); err != nil {
-		return nil, err
+	if err := checkSendable(assertion); err != nil {
+		return nil, fmt.Errorf("oidc: the assertion: %w", err)
 	}
 	return c.requestGrant(ctx, url.Values{
 		"grant_type": {"urn:ietf:params:oauth:grant-type:jwt-bearer"}, "assertion": {assertion},

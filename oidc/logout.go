@@ -9,7 +9,8 @@ import (
 
 // Logout describes a logout at the provider. All members are optional.
 type Logout struct {
-	// IDToken of the login that ends, sent as id_token_hint.
+	// IDToken of the login that ends, sent as id_token_hint. One of another provider or
+	// client is an error.
 	IDToken *IDToken
 	// PostLogoutRedirectURL is where the provider sends the browser afterwards,
 	// exactly as it is registered.
@@ -27,6 +28,9 @@ type Logout struct {
 // Connect RP-Initiated Logout 1.0 section 2). End the local session first, and
 // whatever comes of this. A provider without the endpoint is [ErrNoEndpoint].
 func (c *Client) LogoutURL(ctx context.Context, l Logout) (string, error) {
+	if err := c.owns(&Tokens{IDToken: l.IDToken}); err != nil {
+		return "", err
+	}
 	m, err := c.provider.Metadata(ctx)
 	if err != nil {
 		return "", err

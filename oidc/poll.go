@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/oidckit/oidckit"
@@ -23,6 +24,8 @@ type pendingRequest struct {
 	issuer, clientID string
 	hint             *IDToken // whom it is about, if that is known
 	openID           bool     // an ID token was asked for
+	resources        []string // that the tokens are for
+	demands          demands  // of the ID token
 
 	code     string // "device_code" or "auth_req_id"
 	expires  time.Time
@@ -47,11 +50,9 @@ const (
 // ask makes the request that somebody is to approve, and reads what is common to its
 // answers. The scope is the configured one unless an option says otherwise.
 func (c *Client) ask(ctx context.Context, to endpoint, form url.Values, options []Option, code string, into any) (*pendingRequest, error) {
-	if err := c.addOptions(form, options); err != nil {
+	p := &pendingRequest{issuer: c.provider.issuer, clientID: c.cfg.ClientID}
+	if err := c.request(p, form, options); err != nil {
 		return nil, err
-	}
-	if !form.Has("scope") {
-		form.Set("scope", scopeText(c.cfg.Scopes))
 	}
 	resp, err := c.post(ctx, call{to: to, form: form})
 	if err != nil {
@@ -67,11 +68,29 @@ func (c *Client) ask(ctx context.Context, to endpoint, form url.Values, options 
 	if err != nil {
 		return nil, err
 	}
-	p := &pendingRequest{issuer: c.provider.issuer, clientID: c.cfg.ClientID, openID: hasScope(form.Get("scope"), "openid")}
 	if err := p.read(to, members, code, c.provider.now()); err != nil {
 		return nil, err
 	}
 	return p, nil
+}
+
+// request completes the form, and puts into p what of it the answers will be compared with.
+func (c *Client) request(p *pendingRequest, form url.Values, options []Option) error {
+	if err := addLoginParameters(form, options); err != nil {
+		return err
+	}
+	setResources(form, c.cfg.Resources)
+	if !form.Has("scope") {
+		form.Set("scope", scopeText(c.cfg.Scopes))
+	}
+	if err := p.demands.read(form, options, c.provider.now()); err != nil {
+		return err
+	}
+	p.openID, p.resources = hasScope(form.Get("scope"), "openid"), slices.Clone(form["resource"])
+	if !p.openID && (len(p.demands.ACRValues) > 0 || !p.demands.AuthenticatedSince.IsZero()) {
+		return errors.New(`oidc: WithMaxAge and WithACRValues are checked in an ID token: the scope must have "openid"`)
+	}
+	return nil
 }
 
 func (p *pendingRequest) read(to endpoint, members strictjson.Object, code string, now time.Time) error {
@@ -96,7 +115,7 @@ func (p *pendingRequest) read(to endpoint, members strictjson.Object, code strin
 func readSeconds(members strictjson.Object, name string) (time.Duration, bool) {
 	var s seconds
 	value, ok := members.Get(name)
-	if !ok || s.UnmarshalJSON([]byte(value)) != nil || s < 0 {
+	if !ok || value == "null" || s.UnmarshalJSON([]byte(value)) != nil || s < 0 {
 		return 0, false
 	}
 	return time.Duration(min(float64(s), longestLife.Seconds()) * float64(time.Second)), true
@@ -113,6 +132,10 @@ func (c *Client) poll(ctx context.Context, p *pendingRequest, form url.Values, o
 	if p == nil || p.issuer != c.provider.issuer || p.clientID != c.cfg.ClientID {
 		return nil, errors.New("oidc: the request was not made by this client")
 	}
+	// Not those of the configuration: others may have been asked for.
+	if err := addOptions(form, options, p.resources); err != nil {
+		return nil, err
+	}
 	if p.end != nil {
 		defer p.end()
 	}
@@ -121,7 +144,7 @@ func (c *Client) poll(ctx context.Context, p *pendingRequest, form url.Values, o
 		if err := c.pause(ctx, p, pace); err != nil {
 			return nil, err
 		}
-		answer, err := c.requestToken(ctx, cloneValues(form), options)
+		answer, err := c.requestToken(ctx, cloneValues(form))
 		switch {
 		case err == nil:
 			return c.approved(ctx, p, answer)
@@ -223,7 +246,7 @@ func (c *Client) approved(ctx context.Context, p *pendingRequest, answer *tokenR
 		if p.openID {
 			return nil, &Error{Reason: ReasonMalformed, Err: errors.New("the token response has no id_token")}
 		}
-		return &Tokens{OAuth2: answer.oauth2(c.provider.now(), "")}, nil
+		return c.tokens(answer, c.provider.now(), nil, p.resources), nil
 	}
 	id, err := c.VerifyIDToken(ctx, answer.IDToken, "")
 	if err != nil {
@@ -235,5 +258,8 @@ func (c *Client) approved(ctx context.Context, p *pendingRequest, answer *tokenR
 	if p.hint != nil && (id.Subject != p.hint.Subject || id.Issuer != p.hint.Issuer) {
 		return nil, &Error{Reason: ReasonSubject, Claim: "sub", Err: errors.New("not the person that was asked")}
 	}
-	return &Tokens{OAuth2: answer.oauth2(c.provider.now(), id.raw), IDToken: id}, nil
+	if err := id.checkAuthentication(p.demands, c.provider.now(), c.idTokens.leeway); err != nil {
+		return nil, err
+	}
+	return c.tokens(answer, c.provider.now(), id, p.resources), nil
 }

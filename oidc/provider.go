@@ -45,7 +45,8 @@ type Config struct {
 	// Metadata, if not nil, are used in place of discovery: nothing is fetched.
 	Metadata *discovery.Metadata
 	// MetadataSource, if not nil, is used in place of discovery: what
-	// [discovery.Cache.Source] has for Issuer, for example.
+	// [discovery.Cache.Source] has for Issuer, for example. Metadata of another issuer than
+	// Issuer are refused with a *[discovery.IssuerError].
 	MetadataSource discovery.Source
 	// Keys, if not nil, are used in place of the provider's jwks_uri.
 	Keys jwks.Source
@@ -65,7 +66,8 @@ type Config struct {
 	PublicOnly bool
 
 	// Logger is told what no caller gets as an error: metadata and keys that cannot be
-	// renewed while the last good ones serve, keys that are left out. Nil is silent.
+	// renewed while the last good ones serve, keys that are left out; and where a function
+	// of the program has panicked that was called to get a token. Nil is silent.
 	Logger *slog.Logger
 	// Trace has functions to be called when keys are fetched and refused.
 	Trace *jwks.Trace
@@ -86,13 +88,17 @@ type Provider struct {
 	remote    bool // keys are the provider's public ones
 	fetch     *fetch.Client
 	transport fetch.Config // of fetch
+	logger    *slog.Logger // never nil
 	now       func() time.Time
 }
 
 // NewProvider returns the provider of cfg. It does no I/O: metadata and keys are
 // fetched when they are first needed. Errors are about cfg alone.
 func NewProvider(cfg Config) (*Provider, error) {
-	p := &Provider{keys: cfg.Keys, now: cfg.Now}
+	p := &Provider{keys: cfg.Keys, logger: cfg.Logger, now: cfg.Now}
+	if p.logger == nil {
+		p.logger = slog.New(slog.DiscardHandler)
+	}
 	if p.now == nil {
 		p.now = time.Now
 	}
@@ -167,7 +173,16 @@ func (p *Provider) Metadata(ctx context.Context) (*discovery.Metadata, error) {
 	if p == nil || p.metadata == nil {
 		return nil, errors.New("oidc: Provider was not made by NewProvider")
 	}
-	return p.metadata.Metadata(ctx)
+	return p.ours(p.metadata.Metadata(ctx))
+}
+
+// ours refuses metadata of another issuer, which Config.MetadataSource may have: assertions
+// would be made out to that one, and could be used there.
+func (p *Provider) ours(m *discovery.Metadata, err error) (*discovery.Metadata, error) {
+	if err == nil && m.Issuer != p.issuer {
+		return nil, unavailable("provider metadata", &discovery.IssuerError{Configured: p.issuer, Found: m.Issuer})
+	}
+	return m, err
 }
 
 // Ready reports whether metadata and keys can be had, and fetches them if they
@@ -194,7 +209,7 @@ func (p *Provider) locateKeys(ctx context.Context, suspect bool) (string, error)
 	if ok && suspect {
 		read = r.Renew
 	}
-	m, err := read(ctx)
+	m, err := p.ours(read(ctx))
 	if err != nil {
 		return "", err
 	}

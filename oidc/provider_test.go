@@ -79,6 +79,60 @@ func TestD01_MetadataOfAnotherIssuer(t *testing.T) {
 	require.ErrorAs(t, err, &ie)
 }
 
+// sourceOf is a discovery.Source of the program's own.
+type sourceOf struct{ metadata discovery.Metadata }
+
+func (s sourceOf) Metadata(context.Context) (*discovery.Metadata, error) { return &s.metadata, nil }
+
+// D01: assertions of the client are made out to the issuer of the metadata, which a source
+// that others write to must not choose.
+func TestD01_MetadataSourceOfAnotherIssuer(t *testing.T) {
+	t.Parallel()
+	const template = "https://login.example/{tenantid}/v2.0"
+	for name, tt := range map[string]struct {
+		change func(*oidc.Config)
+		found  string
+		good   bool
+	}{
+		"the issuer":          {nil, issuer, true},
+		"another issuer":      {nil, "https://honest.example", false},
+		"another slash":       {nil, issuer + "/", false},
+		"an alias":            {func(c *oidc.Config) { c.IssuerAliases = []string{"https://alias.example"} }, "https://alias.example", false},
+		"the template":        {func(c *oidc.Config) { c.Issuer, c.Tenants = template, []string{"t"} }, template, true},
+		"tenant of it":        {func(c *oidc.Config) { c.Issuer, c.Tenants = template, []string{"t"} }, "https://login.example/t/v2.0", false},
+		"nothing in the text": {nil, "https://" + marker + ".example", false},
+	} {
+		op := newOP(t)
+		p := newProvider(t, op, func(c *oidc.Config) {
+			c.MetadataSource = sourceOf{discovery.Metadata{
+				Issuer: tt.found, TokenEndpoint: issuer + string(oidctest.Token), JWKSURI: issuer + string(oidctest.JWKS), AuthorizationEndpoint: issuer + "/authorize",
+			}}
+			if tt.change != nil {
+				tt.change(c)
+			}
+		})
+		_, err := p.Metadata(t.Context())
+		_, begin := newClient(t, p).Begin(t.Context())
+		for _, err := range []error{err, begin, p.Ready(t.Context())} {
+			if tt.good {
+				require.NoError(t, err, name)
+				continue
+			}
+			var ie *discovery.IssuerError
+			require.ErrorAs(t, err, &ie, name)
+			require.Equal(t, tt.found, ie.Found)
+			requireUnavailable(t, err)
+			tellsNothing(t, err)
+		}
+		if !tt.good {
+			require.Zero(t, op.Requests(oidctest.JWKS), name)
+			_, err := newVerifier(t, p).Verify(t.Context(), signAccess(op, nil))
+			require.Error(t, err, name)
+			require.Zero(t, op.Requests(oidctest.JWKS), name)
+		}
+	}
+}
+
 func TestD08_StartsWhileTheProviderIsDownAndHeals(t *testing.T) {
 	for name, fault := range outages() {
 		t.Run(name, func(t *testing.T) {

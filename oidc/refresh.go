@@ -14,20 +14,25 @@ import (
 
 // Refresh gets new tokens for the refresh token among old (RFC 6749 section 6), or those
 // that somebody got for it with the same options: a client sends a refresh token once,
-// however many calls and sources ask, and keeps the answer for a minute (the last 1024
-// of them) if it replaced the token. The end of ctx ends the wait and not the request,
-// so that the answer is there for the next call.
+// however many calls and sources ask, and keeps the answer for a minute if it replaced
+// the token (the last 1024 of them, 4 MiB together, and none of more than 64 KiB). A call
+// with other options is sent after the one that is under way, with the refresh token
+// that came; and so is one with tokens that came from here, however late, unless they
+// were stored in between. The end of ctx ends the wait and not the request, so that the
+// answer is there for the next call. [Client.Revoke] forgets what was kept.
 //
 // A provider that rotates refresh tokens makes the old one useless: keep what comes back
 // before using it, or have a [TokenSource] do so. What the answer leaves out stays as it
-// was. A scope that is wider than before is found in Extra("scope") and no error, for it
+// was. The tokens are for the APIs that the login asked for, unless [WithResource] names
+// some of them. A scope that is wider than before is found in Extra("scope") and no error, for it
 // may have been narrowed then; beyond [WithScopes] it is one. A new ID token must be of
 // the same issuer, person, audience and login (OpenID Connect Core section 12.2);
 // without an old one to compare it with, it is left out.
 //
 // A refresh token that is no longer good is an *[Error] with [ReasonRevoked]; an
-// outage answers errors.Is for oidckit.ErrUnavailable. An answer that cannot be used
-// is a *[RefreshError], which has the refresh token to go on with.
+// outage answers errors.Is for oidckit.ErrUnavailable. Tokens of another provider or
+// client are not sent, and an error. An answer that cannot be used is a *[RefreshError],
+// which has the refresh token to go on with.
 //
 // Nothing is sent twice by itself. An answer that was lost is an outage, and nobody
 // knows whether the provider has taken the refresh token for spent. Calling again sends
@@ -43,36 +48,49 @@ func (c *Client) Refresh(ctx context.Context, old *Tokens, options ...Option) (*
 	return tokens, err
 }
 
-// refreshForm is the request for new tokens. Tokens of another provider or client are
-// not sent to this one: a session may hold either.
+// refreshForm is the request for new tokens.
 func (c *Client) refreshForm(old *Tokens, options []Option) (url.Values, error) {
 	if old == nil || old.OAuth2 == nil || old.OAuth2.RefreshToken == "" {
 		return nil, errors.New("oidc: there is no refresh token; ask for the scope offline_access")
 	}
-	if id := old.IDToken; id != nil && (!c.provider.issuers.mayBe(id.Issuer) || !slices.Contains(id.Audience, c.cfg.ClientID)) {
-		return nil, errors.New("oidc: the tokens to refresh are of another provider or client")
+	if err := c.owns(old); err != nil {
+		return nil, err
 	}
 	form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {old.OAuth2.RefreshToken}}
-	return form, c.addOptions(form, options)
+	resources := old.resources
+	if len(resources) == 0 { // nobody knows of which login they are
+		resources = c.cfg.Resources
+	}
+	return form, addOptions(form, options, resources)
 }
 
 // refresh returns with the tokens whose answer they are from. That is there with an
 // error too, if there was an answer.
 func (c *Client) refresh(ctx context.Context, old *Tokens, form url.Values) (*Tokens, *refreshment, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, nil, unavailable("token", err) // nobody waits, so nothing is spent
+	known := old.known()
+	for {
+		if err := ctx.Err(); err != nil {
+			return nil, nil, unavailable("token", err) // nobody waits, so nothing is spent
+		}
+		r, answers := c.refreshOnce(form, known) //nolint:contextcheck // the request goes on when ctx ends
+		answer, err := r.wait(ctx)
+		if answers || !r.landed() {
+			tokens, err := c.tokensOf(ctx, old, r, answer, err)
+			return tokens, r, err
+		}
+		known = r.family
 	}
-	r := c.refreshOnce(form) //nolint:contextcheck // the request goes on when ctx ends
-	answer, err := r.wait(ctx)
+}
+
+func (c *Client) tokensOf(ctx context.Context, old *Tokens, r *refreshment, answer *tokenResponse, err error) (*Tokens, error) {
 	if err != nil {
 		var unusable *unusableResponseError
 		if errors.As(err, &unusable) {
 			err = &RefreshError{Err: err, refreshToken: cmp.Or(unusable.refreshToken, r.sent())}
 		}
-		return nil, r, revokedGrant(err)
+		return nil, revokedGrant(err)
 	}
-	tokens, err := c.refreshed(ctx, old, r, *answer)
-	return tokens, r, err
+	return c.refreshed(ctx, old, r, *answer)
 }
 
 // refreshed judges an answer, and fills in what it leaves out.
@@ -91,11 +109,7 @@ func (c *Client) refreshed(ctx context.Context, old *Tokens, r *refreshment, ans
 	if err != nil {
 		return nil, failed(err)
 	}
-	raw := ""
-	if id != nil {
-		raw = id.raw
-	}
-	return &Tokens{OAuth2: answer.oauth2(r.answered, raw), IDToken: id}, nil
+	return r.family.mark(c.tokens(&answer, r.answered, id, old.resources)), nil
 }
 
 // within reports whether a scope has no value that the other one has not.

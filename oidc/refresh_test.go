@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -181,6 +182,147 @@ func TestF30_LateComersGetTheAnswer(t *testing.T) {
 	require.Equal(t, 3, e.requests(), "a minute is over")
 }
 
+// sentOnce asserts that no refresh token was sent twice.
+func sentOnce(t testing.TB, e *scriptedEndpoint) {
+	t.Helper()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	sent := map[string]int{}
+	for _, form := range e.forms {
+		sent[form.Get("refresh_token")]++
+		require.Equal(t, 1, sent[form.Get("refresh_token")], "%v", e.forms)
+	}
+}
+
+// Sources that ask for different things with the refresh token of one login take turns,
+// also when the client has long forgotten the answers.
+func TestF30_OtherOptionsWaitTheirTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e, client := scripted(t, func(form url.Values) object {
+			time.Sleep(time.Second)
+			return with(rotating(form), object{"access_token": form.Get("resource")})
+		})
+		want := []string{"https://a.example", "https://b.example", "https://c.example"}
+		var sources []*oidc.TokenSource
+		for _, api := range want {
+			s, err := client.NewTokenSource(oidc.TokenSourceConfig{Tokens: tokensWith("R1"), Options: []oidc.Option{oidc.WithResource(api)}})
+			require.NoError(t, err)
+			sources = append(sources, s)
+		}
+		for round := range 3 {
+			got := make([]string, len(sources))
+			var wg sync.WaitGroup
+			for i, s := range sources {
+				wg.Go(func() {
+					if token, err := s.Token(); err == nil {
+						got[i] = token.AccessToken
+					}
+				})
+			}
+			wg.Wait()
+			require.Equal(t, want, got)
+			require.Equal(t, len(sources)*(round+1), e.requests())
+			sentOnce(t, e)
+			time.Sleep(time.Hour)
+			e.advance(time.Hour)
+		}
+	})
+}
+
+// What an outage leaves as it was is what the next one sends; and who waits for another
+// request stops when his context ends, and has spent nothing.
+func TestF30_OtherOptionsAfterAnOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		down := true
+		e, client := scripted(t, func(form url.Values) object {
+			time.Sleep(5 * time.Second)
+			if down {
+				down = false
+				return object{"error": "temporarily_unavailable"}
+			}
+			return rotating(form)
+		})
+		var wg sync.WaitGroup
+		wg.Go(func() { _, _ = client.Refresh(t.Context(), tokensWith("R1")) })
+		synctest.Wait()
+		wg.Go(func() {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			_, err := client.Refresh(ctx, tokensWith("R1"), oidc.WithScopes("a"))
+			if !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, oidckit.ErrUnavailable) {
+				t.Errorf("a caller who left: %v", err)
+			}
+		})
+		tokens, err := client.Refresh(t.Context(), tokensWith("R1"), oidc.WithScopes("b"))
+		require.NoError(t, err)
+		wg.Wait()
+		require.Equal(t, "access-for-R1", tokens.OAuth2.AccessToken)
+		require.Equal(t, 2, e.requests())
+		require.Equal(t, "b", e.last().Get("scope"))
+	})
+}
+
+// The tokens of a request stay good to refresh with, though another one spent their
+// refresh token. Those that somebody changed are what he says, and those of another client
+// are its own affair.
+func TestF30_TokensRememberTheirFamily(t *testing.T) {
+	op, client, old := setupOffline(t)
+	first, err := client.Refresh(t.Context(), old)
+	require.NoError(t, err)
+	_, err = client.Refresh(t.Context(), old, oidc.WithScopes("openid"))
+	require.NoError(t, err)
+	op.Advance(time.Hour)
+	_, err = refresh(t, client, first)
+	require.NoError(t, err)
+
+	e, scriptedClient := scripted(t, rotating)
+	tokens, err := refresh(t, scriptedClient, tokensWith("R1"))
+	require.NoError(t, err)
+	next, err := refresh(t, scriptedClient, tokens)
+	require.NoError(t, err)
+	require.Equal(t, "R1++", next.OAuth2.RefreshToken)
+	e.advance(time.Hour)
+	_, err = refresh(t, newClient(t, scriptedClient.Provider()), tokens)
+	require.NoError(t, err)
+	require.Equal(t, "R1+", e.last().Get("refresh_token"), "another client does not know")
+	require.Equal(t, 3, e.requests())
+	tokens.OAuth2.RefreshToken = "by-hand"
+	_, err = refresh(t, scriptedClient, tokens)
+	require.NoError(t, err)
+	require.Equal(t, "by-hand", e.last().Get("refresh_token"))
+	_, err = refresh(t, scriptedClient, next)
+	require.NoError(t, err)
+	require.Equal(t, "R1++", e.last().Get("refresh_token"))
+}
+
+// A provider that gives out a refresh token which is under way for another login does not
+// have it sent again.
+func TestF30_RefreshTokenOfAnotherRequestUnderWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e, client := scripted(t, func(form url.Values) object {
+			if form.Get("refresh_token") == "B" {
+				time.Sleep(5 * time.Second)
+				return rotating(form)
+			}
+			time.Sleep(time.Second)
+			return object{"access_token": "a", "token_type": "Bearer", "refresh_token": "B"}
+		})
+		var wg sync.WaitGroup
+		for _, token := range []string{"A", "B"} {
+			wg.Go(func() { _, _ = client.Refresh(t.Context(), tokensWith(token)) })
+		}
+		time.Sleep(2 * time.Second)
+		tokens, err := refresh(t, client, tokensWith("B"))
+		require.NoError(t, err)
+		wg.Wait()
+		require.Equal(t, "B+", tokens.OAuth2.RefreshToken)
+		_, err = client.Refresh(t.Context(), tokensWith("A"), oidc.WithScopes("a"))
+		require.NoError(t, err)
+		require.Equal(t, "B+", e.last().Get("refresh_token"))
+		sentOnce(t, e)
+	})
+}
+
 // A refresh token that stays is not spent: who asks again wants to know anew.
 func TestF30_NothingIsKeptWithoutRotation(t *testing.T) {
 	for name, answer := range map[string]func(url.Values) object{
@@ -216,6 +358,46 @@ func TestF30_AnswersAreBounded(t *testing.T) {
 	require.Equal(t, kept+2, e.requests(), "the oldest one had to go")
 }
 
+// The answers have 4 MiB together, and none has more than 64 KiB.
+func TestF30_AnswersAreBoundedByBytes(t *testing.T) {
+	const kept, rest = 4 << 20, 1 << 10
+	size := 0
+	e, client := scripted(t, func(form url.Values) object {
+		return with(rotating(form), object{"pad": strings.Repeat("p", size)})
+	})
+	requests := func(token string) int {
+		_, err := client.Refresh(t.Context(), tokensWith(token))
+		require.NoError(t, err)
+		return e.requests()
+	}
+	size = 64<<10 - rest
+	n := 0
+	for ; n <= kept/size; n++ {
+		require.Equal(t, n+1, requests(fmt.Sprint("r", n)))
+	}
+	require.Equal(t, n, requests("r2"))
+	require.Equal(t, n+1, requests("r0"), "the oldest one had to go")
+
+	size = 64 << 10
+	require.Equal(t, n+2, requests("long"))
+	require.Equal(t, n+2, requests(fmt.Sprint("r", n-1)), "it displaces nothing")
+	require.Equal(t, n+3, requests("long"), "and is not kept")
+}
+
+// Answers hold tokens, and go after their time also if nobody calls: by the clock of the
+// machine, whatever Now says.
+func TestF30_AnswersEndByThemselves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e, client := scripted(t, rotating)
+		for i, pause := range []time.Duration{0, time.Minute - 1, 2} {
+			time.Sleep(pause)
+			_, err := refresh(t, client, tokensWith("R1"))
+			require.NoError(t, err)
+			require.Equal(t, []int{1, 1, 2}[i], e.requests())
+		}
+	})
+}
+
 // A provider that gives out a refresh token again has made it good again.
 func TestF30_RefreshTokensInTurn(t *testing.T) {
 	e, client := scripted(t, func(form url.Values) object {
@@ -240,8 +422,8 @@ func TestF30_RefreshTokensInTurn(t *testing.T) {
 	require.Equal(t, 5, e.requests())
 }
 
-// Other options make another request.
-func TestRefresh_OptionsMakeAnotherRequest(t *testing.T) {
+// Other options make another request, with the refresh token that came last.
+func TestF30_OptionsMakeAnotherRequest(t *testing.T) {
 	e, client := scripted(t, rotating)
 	for _, options := range [][]oidc.Option{
 		nil, {oidc.WithScopes("a")}, {oidc.WithScopes("a", "b")}, {oidc.WithResource(api)}, {oidc.WithParameter("x", "1"), oidc.WithParameter("x", "2")},
@@ -252,6 +434,7 @@ func TestRefresh_OptionsMakeAnotherRequest(t *testing.T) {
 		}
 	}
 	require.Equal(t, 5, e.requests())
+	sentOnce(t, e)
 	require.Equal(t, []string{"1", "2"}, e.last()["x"])
 	_, err := client.Refresh(t.Context(), tokensWith("R1"), oidc.WithParameter("refresh_token", "other"))
 	require.Error(t, err)
@@ -341,6 +524,89 @@ func TestF30_TokensOfAnotherProvider(t *testing.T) {
 		require.NotErrorIs(t, err, oidckit.ErrInvalidToken, name)
 	}
 	require.Zero(t, op.Requests(oidctest.Token)+elsewhere.Requests(oidctest.Token))
+}
+
+// Tokens without an ID token are remembered to be of a provider and client too, stored
+// or not; and nothing else that tells or holds tokens takes those of another one.
+func TestF30_TokensWithoutIDTokenOfAnotherProvider(t *testing.T) {
+	_, client := scripted(t, rotating)
+	_, _, ours := setupOffline(t)
+	withoutID, err := refresh(t, client, tokensWith("R1"))
+	require.NoError(t, err)
+	require.Nil(t, withoutID.IDToken)
+	elsewhere := discovery.Metadata{
+		Issuer: "https://elsewhere.example", AuthorizationEndpoint: "https://elsewhere.example/a", TokenEndpoint: "https://elsewhere.example/t",
+		JWKSURI: "https://elsewhere.example/j", UserInfoEndpoint: "https://elsewhere.example/u", EndSessionEndpoint: "https://elsewhere.example/e",
+		BackchannelAuthenticationEndpoint: "https://elsewhere.example/b",
+	}
+	here := elsewhere
+	here.Issuer = issuer
+	for name, m := range map[string]*discovery.Metadata{"provider": &elsewhere, "client": &here} {
+		p, err := oidc.NewProvider(oidc.Config{Metadata: m, HTTPClient: &http.Client{Transport: roundTripper(func(*http.Request) (*http.Response, error) {
+			t.Error("something was sent to another " + name)
+			return nil, errConnection
+		})}, Now: func() time.Time { return start.Add(time.Hour) }})
+		require.NoError(t, err)
+		other := newClient(t, p, func(c *oidc.ClientConfig) {
+			if name == "client" {
+				c.ClientID = "other"
+			}
+		})
+		failures := map[string]error{}
+		_, failures["refresh"] = other.Refresh(t.Context(), withoutID)
+		_, failures["refresh, stored"] = other.Refresh(t.Context(), storedAndRead(t, withoutID))
+		_, failures["source"] = other.TokenSource(storedAndRead(t, withoutID)).Token()
+		_, failures["userinfo"] = other.UserInfo(t.Context(), ours)
+		_, failures["logout"] = other.LogoutURL(t.Context(), oidc.Logout{IDToken: ours.IDToken})
+		_, failures["backchannel"] = other.BackchannelAuthentication(t.Context(), oidc.BackchannelRequest{IDTokenHint: ours.IDToken})
+		for call, err := range failures {
+			require.Error(t, err, name+" "+call)
+			require.NotErrorIs(t, err, oidckit.ErrUnavailable, name+" "+call)
+			require.NotErrorIs(t, err, oidckit.ErrInvalidToken, name+" "+call)
+		}
+	}
+	_, err = refresh(t, client, storedAndRead(t, withoutID))
+	require.NoError(t, err)
+}
+
+// A refusal is one whatever its other members are, and whatever its status is.
+func TestF30_RefusalsOfOddForms(t *testing.T) {
+	for name, tt := range map[string]struct {
+		status int
+		body   string
+	}{
+		"number": {400, `{"error":"invalid_grant","error_description":5}`},
+		"null":   {400, `{"error":"invalid_grant","error_description":null,"error_uri":null}`},
+		"object": {400, `{"error":"invalid_grant","error_uri":{"a":1}}`},
+		"200":    {200, `{"error":"invalid_grant","error_description":["x"],"expires_in":"soon"}`},
+		"empty":  {200, `{"error":"invalid_grant","access_token":""}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := 0
+			p, err := oidc.NewProvider(oidc.Config{
+				Metadata: &discovery.Metadata{Issuer: issuer, AuthorizationEndpoint: issuer + "/a", TokenEndpoint: issuer + "/t", JWKSURI: issuer + "/j"},
+				HTTPClient: &http.Client{Transport: roundTripper(func(*http.Request) (*http.Response, error) {
+					n++
+					return answerWith(tt.status, "application/json", tt.body), nil
+				})},
+				Now: func() time.Time { return start },
+			})
+			require.NoError(t, err)
+			source := persisting(t, newClient(t, p), tokensWith("R1"), func(context.Context, *oidc.Tokens) error {
+				t.Error("nothing came that is to be kept")
+				return nil
+			})
+			for range 2 {
+				_, err := source.Token()
+				requireRefused(t, err, oidc.ReasonRevoked, "")
+				var re *oidc.ResponseError
+				require.ErrorAs(t, err, &re)
+				require.Equal(t, "invalid_grant", re.Code)
+				require.Equal(t, tt.status, re.Status)
+			}
+			require.Equal(t, 1, n)
+		})
+	}
 }
 
 func TestF30_Scope(t *testing.T) {

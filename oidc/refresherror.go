@@ -52,7 +52,9 @@ func (e *PersistError) Unwrap() error { return e.Err }
 func (e *PersistError) Is(target error) bool { return target == oidckit.ErrUnavailable }
 
 // Tokens returns the new tokens, for who wants to keep them elsewhere: those of before
-// have lost their refresh token if the provider rotates it.
+// have lost their refresh token if the provider rotates it. Who calls it has kept them:
+// the source uses them from then on, and calls Persist for them no more, which could
+// overwrite what came after them.
 func (e *PersistError) Tokens() *Tokens { return e.tokens() }
 
 // Format prints the text alone, with every verb.

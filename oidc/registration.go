@@ -20,8 +20,8 @@ import (
 )
 
 // A Registration is a client that a provider has registered (RFC 7591 section 3.2.1, RFC
-// 7592 section 3). It prints redacted; who keeps one keeps what [Registration.MarshalBinary]
-// returns, or the fields.
+// 7592 section 3). It prints redacted, in JSON too; who keeps one keeps what
+// [Registration.MarshalBinary] returns, or the fields.
 type Registration struct {
 	ClientID     string
 	ClientSecret clientauth.Secret // empty if there is none
@@ -148,6 +148,9 @@ type RegistrationError struct {
 	Member       string // of the answer: "redirect_uris", "registration_client_uri", …
 	Registration *Registration
 }
+
+// MarshalText is the text of Error: the registration has secrets.
+func (e *RegistrationError) MarshalText() ([]byte, error) { return []byte(e.Error()), nil }
 
 func (e *RegistrationError) Error() string {
 	return fmt.Sprintf("oidc: the client was registered, but not with the %s that was asked for or can be used", e.Member)
@@ -366,35 +369,67 @@ func (p *Provider) checkRegistration(ctx context.Context, r *Registration, wante
 	return r, nil
 }
 
-// ClientConfig returns what [NewClient] needs for the client that was registered. For
-// private_key_jwt and TLS set ClientAuth besides; RedirectURL is set if there is exactly
-// one. The secret is left out where it is not to be used.
+// ClientConfig returns what [NewClient] needs for the client that was registered: what
+// the provider is to sign must be signed, and what is to be pushed is pushed. RedirectURL is
+// set if there is exactly one. The secret is left out where it is not to be used.
+//
+// What a registration does not hold has to be set besides: ClientAuth for private_key_jwt
+// and TLS, DecryptionKeys for each of the …EncryptedResponseAlg, and DPoP or
+// ClientCertificate for access tokens that are bound to a key. Until DecryptionKeys are set,
+// ID tokens that are not encrypted are taken.
 func (r *Registration) ClientConfig() ClientConfig {
 	m := r.Metadata
-	cfg := ClientConfig{ClientID: r.ClientID, ClientSecret: r.ClientSecret}
+	cfg := ClientConfig{
+		ClientID: r.ClientID, ClientSecret: r.ClientSecret, ClientAuth: r.method(),
+		IDTokenAlgorithms: signedBy(m.IDTokenSignedResponseAlg), PushedAuthorizationRequests: m.RequirePushedAuthorizationRequests,
+	}
 	if len(m.RedirectURIs) == 1 {
 		cfg.RedirectURL = m.RedirectURIs[0]
 	}
-	if m.IDTokenSignedResponseAlg != "" {
-		cfg.IDTokenAlgorithms = []string{m.IDTokenSignedResponseAlg}
+	// Some providers write "none" for answers that they do not sign. For ID tokens that is
+	// an error of NewClient.
+	if m.UserInfoSignedResponseAlg != "none" {
+		cfg.UserInfoAlgorithms = signedBy(m.UserInfoSignedResponseAlg)
 	}
-	switch m.TokenEndpointAuthMethod {
-	case "client_secret_basic", "": // the default (RFC 7591 section 2)
-		if r.ClientSecret != "" {
-			cfg.ClientAuth = clientauth.SecretBasic(r.ClientSecret)
-		}
-		return cfg
-	case "client_secret_post":
-		cfg.ClientAuth = clientauth.SecretPost(r.ClientSecret)
-		return cfg
-	case "client_secret_jwt":
-		cfg.ClientAuth = clientauth.SecretJWT(r.ClientSecret, clientauth.AssertionConfig{Algorithm: m.TokenEndpointAuthSigningAlg})
-		return cfg
-	case "none":
-		cfg.ClientAuth = clientauth.None()
+	if alg := m.IntrospectionSignedResponseAlg; alg != "" && alg != "none" {
+		cfg.SignedIntrospection = &SignedIntrospection{Algorithms: signedBy(alg)}
 	}
-	if !slices.Contains(jwt.Symmetric, m.IDTokenSignedResponseAlg) {
+	if !m.usesSecret() {
 		cfg.ClientSecret = ""
 	}
 	return cfg
+}
+
+func signedBy(alg string) []string {
+	if alg == "" {
+		return nil
+	}
+	return []string{alg}
+}
+
+// usesSecret reports whether the secret proves who the client is, or signs what it gets.
+func (m *ClientMetadata) usesSecret() bool {
+	switch m.TokenEndpointAuthMethod {
+	case "client_secret_basic", "client_secret_post", "client_secret_jwt", "":
+		return true
+	}
+	return slices.Contains(jwt.Symmetric, m.IDTokenSignedResponseAlg) || slices.Contains(jwt.Symmetric, m.UserInfoSignedResponseAlg)
+}
+
+// method returns how the client proves itself, or nil if more is needed than a
+// registration holds.
+func (r *Registration) method() clientauth.Method {
+	switch r.Metadata.TokenEndpointAuthMethod {
+	case "client_secret_basic", "": // the default (RFC 7591 section 2)
+		if r.ClientSecret != "" {
+			return clientauth.SecretBasic(r.ClientSecret)
+		}
+	case "client_secret_post":
+		return clientauth.SecretPost(r.ClientSecret)
+	case "client_secret_jwt":
+		return clientauth.SecretJWT(r.ClientSecret, clientauth.AssertionConfig{Algorithm: r.Metadata.TokenEndpointAuthSigningAlg})
+	case "none":
+		return clientauth.None()
+	}
+	return nil
 }

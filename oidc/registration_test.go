@@ -113,6 +113,18 @@ func TestRegisterClient_Open(t *testing.T) {
 	require.NoError(t, err)
 }
 
+// Some providers write null where there is nothing to say.
+func TestRegisterClient_NullTimes(t *testing.T) {
+	t.Parallel()
+	_, p := registration(t, map[string]reply{"/register": {status: 201, body: object{
+		"client_id": "abc", "client_secret": secret, "client_secret_expires_at": nil, "client_id_issued_at": nil,
+	}}})
+	r, err := p.RegisterClient(t.Context(), oidc.ClientMetadata{}, "")
+	require.NoError(t, err)
+	require.True(t, r.ClientSecretExpires.IsZero())
+	require.True(t, r.IssuedAt.IsZero())
+}
+
 // F49: what the safety of the client rests on came out as it was wanted, or an error says
 // what did not. The client is there all the same, and not lost.
 func TestF49_WhatWasRegisteredIsCompared(t *testing.T) {
@@ -325,12 +337,25 @@ func TestF49_WhatMayBeRegistered(t *testing.T) {
 		"private keys":         {oidc.ClientMetadata{JWKS: keySet(private)}, false},
 		"secret keys":          {oidc.ClientMetadata{JWKS: keySet([]byte(secret))}, false},
 		"no keys":              {oidc.ClientMetadata{JWKS: []byte("{" + marker)}, false},
+		"no set":               {oidc.ClientMetadata{JWKS: []byte(`{}`)}, false},
+		"null":                 {oidc.ClientMetadata{JWKS: []byte(`null`)}, false},
+		"empty set":            {oidc.ClientMetadata{JWKS: []byte(`{"keys":[]}`)}, true},
+		"private key alone":    {oidc.ClientMetadata{JWKS: []byte(`{"kty":"EC","d":"` + marker + `"}`)}, false},
+		"private beside keys":  {oidc.ClientMetadata{JWKS: []byte(`{"keys":[],"d":"` + marker + `"}`)}, false},
+		"keys are a key":       {oidc.ClientMetadata{JWKS: []byte(`{"keys":{"kty":"EC","d":"` + marker + `"}}`)}, false},
+		"keys in a list":       {oidc.ClientMetadata{JWKS: []byte(`{"keys":[[{"kty":"EC","d":"` + marker + `"}]]}`)}, false},
+		"keys twice":           {oidc.ClientMetadata{JWKS: []byte(`{"keys":[{"d":"` + marker + `"}],"keys":[]}`)}, false},
+		"in capitals":          {oidc.ClientMetadata{JWKS: []byte(`{"keys":[{"kty":"EC","D":"` + marker + `"}]}`)}, false},
+		"private, Additional":  {oidc.ClientMetadata{Additional: map[string]any{"jwks": json.RawMessage(`{"keys":[{"kty":"EC","d":"` + marker + `"}]}`)}}, false},
+		"public, Additional":   {oidc.ClientMetadata{Additional: map[string]any{"jwks": json.RawMessage(keySet(&private.PublicKey))}}, true},
+		"script, Additional":   {oidc.ClientMetadata{Additional: map[string]any{"redirect_uris": []string{"javascript:alert(1)"}}}, false},
+		"both, Additional":     {oidc.ClientMetadata{JWKS: keySet(&private.PublicKey), Additional: map[string]any{"jwks_uri": "https://client.example/jwks"}}, false},
 		"both":                 {oidc.ClientMetadata{JWKS: keySet(&private.PublicKey), JWKSURI: "https://client.example/jwks"}, false},
 		"field twice":          {oidc.ClientMetadata{ClientName: "a", Additional: map[string]any{"client_name": "b"}}, false},
 		"client_id":            {oidc.ClientMetadata{Additional: map[string]any{"client_id": "abc"}}, false},
 		"no JSON":              {oidc.ClientMetadata{Additional: map[string]any{"x": func() {}}}, false},
 	} {
-		_, p := registration(t, map[string]reply{"/register": {status: 201, body: object{
+		s, p := registration(t, map[string]reply{"/register": {status: 201, body: object{
 			"client_id": "abc", "redirect_uris": tt.m.RedirectURIs, "jwks_uri": tt.m.JWKSURI,
 		}}})
 		_, err := p.RegisterClient(t.Context(), tt.m, "")
@@ -338,11 +363,58 @@ func TestF49_WhatMayBeRegistered(t *testing.T) {
 		if err != nil {
 			require.ErrorContains(t, err, "oidc: ClientMetadata", name)
 			tellsNothing(t, err)
+			require.Empty(t, s.seen, name)
 		}
 	}
 	_, p := registration(t, map[string]reply{"/register": {status: 201, body: registered(nil)}})
 	_, err = p.RegisterClient(t.Context(), wantedClient(), "a\r\nX: y")
 	require.Error(t, err)
+}
+
+// F49: no member of a JWK that is secret is registered.
+func TestF49_PrivateMembersOfKeysAreNotSent(t *testing.T) {
+	t.Parallel()
+	s, p := registration(t, nil)
+	for _, name := range []string{"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"} {
+		set := `{"keys":[{"kty":"EC"},{"kty":"RSA","` + name + `":"` + marker + `"}]}`
+		_, err := p.RegisterClient(t.Context(), oidc.ClientMetadata{JWKS: json.RawMessage(set)}, "")
+		require.ErrorContains(t, err, "oidc: ClientMetadata.JWKS", name)
+		tellsNothing(t, err)
+	}
+	require.Empty(t, s.seen)
+}
+
+// F49: what is registered is demanded: a provider, or who can answer for it, does not get
+// round it.
+func TestF49_ClientConfigDemandsWhatIsRegistered(t *testing.T) {
+	t.Parallel()
+	all := oidc.Registration{ClientID: "abc", ClientSecret: secret, Metadata: oidc.ClientMetadata{
+		UserInfoSignedResponseAlg: "HS256", IntrospectionSignedResponseAlg: "ES256", RequirePushedAuthorizationRequests: true, TokenEndpointAuthMethod: "private_key_jwt",
+	}}
+	cfg := all.ClientConfig()
+	require.Equal(t, []string{"HS256"}, cfg.UserInfoAlgorithms)
+	require.Equal(t, clientauth.Secret(secret), cfg.ClientSecret, "which keys userinfo")
+	require.Equal(t, &oidc.SignedIntrospection{Algorithms: []string{"ES256"}}, cfg.SignedIntrospection)
+	require.True(t, cfg.PushedAuthorizationRequests)
+	_, err := oidc.NewClient(newProvider(t, newOP(t)), cfg)
+	require.NoError(t, err)
+
+	none := oidc.Registration{ClientID: "abc", Metadata: oidc.ClientMetadata{UserInfoSignedResponseAlg: "none", IntrospectionSignedResponseAlg: "none"}}
+	cfg = none.ClientConfig()
+	require.Empty(t, cfg.UserInfoAlgorithms)
+	require.Nil(t, cfg.SignedIntrospection)
+	require.False(t, cfg.PushedAuthorizationRequests)
+	none.Metadata.IDTokenSignedResponseAlg = "none"
+	_, err = oidc.NewClient(newProvider(t, newOP(t)), none.ClientConfig())
+	require.ErrorContains(t, err, "IDTokenAlgorithms")
+
+	// As a whole: userinfo that is not signed is not taken.
+	op := newOP(t)
+	r := oidc.Registration{ClientID: oidctest.ClientID, ClientSecret: secret, Metadata: oidc.ClientMetadata{RedirectURIs: []string{redirectURL}, UserInfoSignedResponseAlg: "ES256"}}
+	client, err := oidc.NewClient(newProvider(t, op), r.ClientConfig())
+	require.NoError(t, err)
+	_, err = client.UserInfo(t.Context(), mustLogin(t, op, client))
+	requireRefused(t, err, oidc.ReasonAlgorithm, "")
 }
 
 func TestRegistration_ClientConfig(t *testing.T) {

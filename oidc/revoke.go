@@ -19,10 +19,14 @@ import (
 // oidckit.ErrUnavailable, with RetryAfter if it says so, and the token is to be taken for
 // good still. Forget it all the same: whoever logs out expects it. An access token that is
 // a JWT stays good until it expires for those who do not ask the provider.
+//
+// Whatever comes of it, [Client.Refresh] gives out no answer any more that it has kept
+// and that the token was sent for, or came with.
 func (c *Client) Revoke(ctx context.Context, token, hint string, options ...Option) error {
 	if err := checkSendable(token); err != nil {
 		return err
 	}
+	defer c.refreshes.revoke(token)
 	form := url.Values{"token": {token}}
 	if hint != "" {
 		form.Set("token_type_hint", hint)

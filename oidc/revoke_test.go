@@ -1,8 +1,10 @@
 package oidc_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
+	"net/url"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,6 +15,7 @@ import (
 	"github.com/oidckit/oidckit/oidc"
 	"github.com/oidckit/oidckit/oidc/oidctest"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/oauth2"
 )
 
 func revoked(t testing.TB, c *oidc.Client, token, hint string) error {
@@ -109,6 +112,94 @@ func TestD14_RevocationRetryAfter(t *testing.T) {
 	var re *oidc.ResponseError
 	require.ErrorAs(t, revoked(t, client, marker, ""), &re)
 	require.Equal(t, 30*time.Second, re.RetryAfter)
+}
+
+// Who comes late with a refresh token does not get the answer of before when the login was
+// ended in between, by whichever of its refresh tokens; also if the provider is not well.
+func TestF30_RevokedAnswersAreNotGivenOut(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		token func(old, now *oauth2.Token) string
+		down  bool
+		want  string // what who comes late sends
+	}{
+		"sent":         {func(old, _ *oauth2.Token) string { return old.RefreshToken }, false, "R1"},
+		"answered":     {func(_, now *oauth2.Token) string { return now.RefreshToken }, false, "R1"},
+		"in trouble":   {func(_, now *oauth2.Token) string { return now.RefreshToken }, true, "R1"},
+		"access token": {func(_, now *oauth2.Token) string { return now.AccessToken }, false, "R1+"},
+		"another's":    {func(_, _ *oauth2.Token) string { return "R2" }, false, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e, client := revocable(t, tt.down)
+			old := tokensWith("R1")
+			now, err := client.Refresh(t.Context(), old)
+			require.NoError(t, err)
+			require.Equal(t, tt.down, client.Revoke(t.Context(), tt.token(old.OAuth2, now.OAuth2), "") != nil)
+			_, err = client.Refresh(t.Context(), old)
+			require.NoError(t, err)
+			if tt.want == "" {
+				require.Equal(t, 1, e.requests())
+				return
+			}
+			require.Equal(t, 2, e.requests())
+			require.Equal(t, tt.want, e.last().Get("refresh_token"))
+		})
+	}
+}
+
+// Nor the answer that was under way. What comes of later requests is kept again.
+func TestF30_RevokedWhileUnderWay(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		e, client := revocable(t, false)
+		answer := e.answer
+		e.answer = func(form url.Values) object {
+			time.Sleep(5 * time.Second)
+			return answer(form)
+		}
+		tokens := make(chan *oidc.Tokens, 1)
+		go func() {
+			got, _ := client.Refresh(context.Background(), tokensWith("R1"))
+			tokens <- got
+		}()
+		synctest.Wait()
+		require.NoError(t, client.Revoke(t.Context(), "R1", ""))
+		got := <-tokens
+		require.NotNil(t, got)
+		_, err := client.Refresh(t.Context(), tokensWith("R1"))
+		require.NoError(t, err)
+		require.Equal(t, 2, e.requests())
+		require.Equal(t, "R1", e.last().Get("refresh_token"))
+		for range 2 {
+			_, err = client.Refresh(t.Context(), got)
+			require.NoError(t, err)
+		}
+		require.Equal(t, 3, e.requests(), "it has the family of the later request now")
+	})
+}
+
+// revocable is scripted, with a revocation endpoint.
+func revocable(t testing.TB, down bool) (*scriptedEndpoint, *oidc.Client) {
+	t.Helper()
+	e := &scriptedEndpoint{answer: rotating, now: start}
+	p, err := oidc.NewProvider(oidc.Config{
+		Metadata: &discovery.Metadata{
+			Issuer: issuer, AuthorizationEndpoint: issuer + "/authorize", TokenEndpoint: issuer + "/token", JWKSURI: issuer + "/jwks",
+			RevocationEndpoint: issuer + "/revoke",
+		},
+		HTTPClient: &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+			switch {
+			case r.URL.Path == "/token":
+				return e.RoundTrip(r)
+			case down:
+				return answerWith(503, "text/plain", ""), nil
+			}
+			return answerWith(200, "text/plain", ""), nil
+		})},
+		Now: e.clock,
+	})
+	require.NoError(t, err)
+	return e, newClient(t, p)
 }
 
 func TestRevoke_NoEndpointNoAnswer(t *testing.T) {

@@ -145,6 +145,13 @@ func TestF28_AggregatedClaims(t *testing.T) {
 		"for somebody else":             {rig.signed(nil, object{"aud": "other"}), false, oidc.ReasonAudience, "aud"},
 		"expired":                       {rig.signed(nil, object{"exp": start.Unix() - 60}), false, oidc.ReasonExpired, "exp"},
 		"another kind":                  {rig.signed(object{"typ": "at+jwt"}, nil), false, oidc.ReasonType, "typ"},
+		"a Bearer token of Keycloak":    {rig.signed(nil, object{"typ": "Bearer"}), false, oidc.ReasonType, "typ"},
+		"a refresh token of Keycloak":   {rig.signed(nil, object{"typ": "Refresh"}), false, oidc.ReasonType, "typ"},
+		"an access token of Cognito":    {rig.signed(nil, object{"token_use": "access"}), false, oidc.ReasonType, "token_use"},
+		"an ID token for us":            {rig.signed(nil, object{"aud": oidctest.ClientID, "nonce": "n"}), false, oidc.ReasonType, "nonce"},
+		"one with an access token":      {rig.signed(nil, object{"at_hash": "h"}), false, oidc.ReasonType, "at_hash"},
+		"one with a code":               {rig.signed(nil, object{"c_hash": "h"}), false, oidc.ReasonType, "c_hash"},
+		"bound to somebody's key":       {rig.signed(nil, object{"cnf": object{"jkt": "x"}}), false, oidc.ReasonType, "cnf"},
 		"sub is no name":                {rig.signed(nil, object{"sub": 1}), false, oidc.ReasonSubject, "sub"},
 		"forged":                        {forgeSignature(right), false, oidc.ReasonSignature, ""},
 		"by our provider":               {rig.op.Sign(nil, rig.bankClaims()), false, oidc.ReasonKey, ""},
@@ -425,6 +432,55 @@ func TestF29_SourceThatHangs(t *testing.T) {
 		list, err := rig.client(t).DistributedClaims(t.Context(), set(t, object{"endpoint": bankEndpoint}))
 		requireUnavailable(t, one(t, list, err).Err)
 		require.Equal(t, 10*time.Second, time.Since(began))
+	})
+}
+
+// F29: sources that hang hold a login up for the time of two requests, however many they are.
+func TestF29_AllSourcesTogetherHaveOneTimeLimit(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		rig := newSourcesRig(t)
+		rig.answer = func() *http.Response { return nil }
+		names, sources := object{}, object{}
+		for i := range 8 {
+			names[fmt.Sprint("c", i)], sources[fmt.Sprint("s", i)] = fmt.Sprint("s", i), object{"endpoint": bankEndpoint}
+		}
+		began := time.Now()
+		list, err := rig.client(t).DistributedClaims(t.Context(), parseSet(t, object{"_claim_names": names, "_claim_sources": sources}))
+		require.NoError(t, err)
+		require.Len(t, list, 8)
+		require.Equal(t, 20*time.Second, time.Since(began))
+		for _, s := range list {
+			requireUnavailable(t, s.Err)
+		}
+	})
+}
+
+// F29: keys that were not there when the time was over are an outage as well.
+func TestF29_TimeLimitWhileKeysAreFetched(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		rig := newSourcesRig(t)
+		right := rig.signed(nil, nil)
+		rig.bank.SetFault(oidctest.JWKS, oidctest.Fault{Delay: time.Hour})
+		calls := 0
+		rig.answer = func() *http.Response {
+			if calls++; calls == 1 {
+				return nil
+			}
+			time.Sleep(9 * time.Second)
+			return answerJWT(right)
+		}
+		names, sources := object{"a": "a", "b": "b"}, object{"a": object{"endpoint": bankEndpoint}, "b": object{"endpoint": bankEndpoint}}
+		began := time.Now()
+		list, err := rig.client(t).DistributedClaims(t.Context(), parseSet(t, object{"_claim_names": names, "_claim_sources": sources}))
+		require.NoError(t, err)
+		require.Len(t, list, 2)
+		require.Equal(t, 20*time.Second, time.Since(began))
+		for _, s := range list {
+			requireUnavailable(t, s.Err)
+		}
+		time.Sleep(10 * time.Second) // the fetch is for all who want the keys, and goes on
 	})
 }
 

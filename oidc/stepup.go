@@ -1,6 +1,7 @@
 package oidc
 
 import (
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -15,7 +16,7 @@ import (
 // the API wrote.
 type StepUpError struct {
 	// ACRValues are those that the API takes, best first; empty if it does not say. Each is
-	// printable ASCII, and there are 16 at most.
+	// printable ASCII; they are 16 at most, and 1 KiB together.
 	ACRValues []string
 	// MaxAge is how long ago the login may be; zero is a login for this alone. Nil if the
 	// API does not say.
@@ -25,6 +26,12 @@ type StepUpError struct {
 func (e *StepUpError) Error() string {
 	return "oidc: the API wants a stronger or more recent login (insufficient_user_authentication)"
 }
+
+// Format prints the text alone, with every verb: the fields may hold what was sent.
+func (e StepUpError) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(e.Error())) }
+
+// MarshalText is the text alone, as Format has it.
+func (e StepUpError) MarshalText() ([]byte, error) { return []byte(e.Error()), nil }
 
 // Is reports whether target is [oidckit.ErrForbidden].
 func (e *StepUpError) Is(target error) bool { return target == oidckit.ErrForbidden }
@@ -59,11 +66,12 @@ func stepUp(status int, h http.Header) *StepUpError {
 }
 
 // acrValues reads a list "in order of preference", separated by spaces. One that nobody
-// could ask a provider for is left out.
+// could ask a provider for is left out. All go into a URL, and with the flow into a cookie.
 func acrValues(list string) (values []string) {
+	left := 1024
 	for v := range strings.FieldsSeq(list) {
-		if len(values) < 16 && printable(v) == v {
-			values = append(values, v)
+		if len(values) < 16 && len(v) <= left && printable(v) == v {
+			values, left = append(values, v), left-len(v)
 		}
 	}
 	return values

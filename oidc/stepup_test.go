@@ -1,6 +1,7 @@
 package oidc_test
 
 import (
+	"bytes"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -49,6 +50,7 @@ func TestStepUp(t *testing.T) {
 		"overflow":         {[]string{`Bearer ` + insufficient + `, max_age="4294967296000000000"`}, oidc.StepUpError{}},
 		"ten years":        {[]string{`Bearer ` + insufficient + `, max_age="2147483647"`}, oidc.StepUpError{MaxAge: seconds(10 * 365 * 24 * 3600)}},
 		"odd acr":          {[]string{`Bearer ` + insufficient + `, acr_values="a ü \" \\ b"`}, oidc.StepUpError{ACRValues: []string{"a", "b"}}},
+		"too long an acr":  {[]string{`Bearer ` + insufficient + `, acr_values="` + strings.Repeat("a ", 4) + strings.Repeat(strings.Repeat("b", 255)+" ", 5) + `c"`}, oidc.StepUpError{ACRValues: []string{"a", "a", "a", "a", strings.Repeat("b", 255), strings.Repeat("b", 255), strings.Repeat("b", 255), strings.Repeat("b", 255)}}},
 		"many acr":         {[]string{`Bearer ` + insufficient + `, acr_values="` + strings.Repeat("a ", 100) + `"`}, oidc.StepUpError{ACRValues: strings.Fields(strings.Repeat("a ", 16))}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -61,6 +63,19 @@ func TestStepUp(t *testing.T) {
 			tellsNothing(t, err)
 		})
 	}
+}
+
+// G10: what the API wrote may be the token that it was sent.
+func TestG10_StepUpErrorPrintsNothing(t *testing.T) {
+	t.Parallel()
+	_, err := get(t, plain(t, answer(http.StatusUnauthorized, `Bearer error="insufficient_user_authentication", acr_values="`+marker+`"`)), api)
+	var e *oidc.StepUpError
+	require.ErrorAs(t, err, &e)
+	require.Equal(t, []string{marker}, e.ACRValues)
+	var b bytes.Buffer
+	printAll(&b, e)
+	printAll(&b, *e)
+	require.NotContains(t, b.String(), marker)
 }
 
 func TestStepUp_OtherAnswersComeThrough(t *testing.T) {

@@ -22,6 +22,9 @@ type storedTokens struct {
 	Scope        string       `json:"s,omitempty"`
 	IDToken      string       `json:"i,omitempty"`
 	First        *storedLogin `json:"f,omitempty"` // of a refreshed ID token
+	Issuer       string       `json:"o,omitempty"`
+	ClientID     string       `json:"c,omitempty"`
+	Resources    []string     `json:"u,omitempty"`
 }
 
 type storedLogin struct {
@@ -41,7 +44,7 @@ func (t *Tokens) MarshalBinary() ([]byte, error) {
 	}
 	stored := storedTokens{
 		AccessToken: t.OAuth2.AccessToken, Type: t.OAuth2.TokenType, RefreshToken: t.OAuth2.RefreshToken,
-		Expiry: t.OAuth2.Expiry, Life: t.OAuth2.ExpiresIn,
+		Expiry: t.OAuth2.Expiry, Life: t.OAuth2.ExpiresIn, Issuer: t.issuer, ClientID: t.clientID, Resources: t.resources,
 	}
 	stored.Scope, _ = t.OAuth2.Extra("scope").(string)
 	if t.IDToken != nil {
@@ -66,7 +69,10 @@ func (t *Tokens) UnmarshalBinary(data []byte) error {
 		AccessToken: stored.AccessToken, TokenType: stored.Type, RefreshToken: stored.RefreshToken,
 		Expiry: stored.Expiry, ExpiresIn: stored.Life,
 	}
-	read := Tokens{OAuth2: token.WithExtra(map[string]any{"scope": stored.Scope, "id_token": stored.IDToken})}
+	read := Tokens{
+		OAuth2: token.WithExtra(map[string]any{"scope": stored.Scope, "id_token": stored.IDToken}),
+		issuer: stored.Issuer, clientID: stored.ClientID, resources: stored.Resources,
+	}
 	if stored.IDToken != "" {
 		var err error
 		if read.IDToken, err = restoreIDToken(stored.IDToken); err != nil {

@@ -1,7 +1,9 @@
 package oidc_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
@@ -105,6 +107,36 @@ func TestJ26_IdentifiersHaveNothingInvisible(t *testing.T) {
 	for _, sub := range []string{"Zoë", "山田", "a b", "a|b", "😀"} {
 		_, err := v.Verify(t.Context(), signAccess(op, object{"sub": sub}))
 		require.NoError(t, err, "%q", sub)
+	}
+}
+
+// G10: an option may have a token for a value.
+func TestG10_OptionsPrintTheirName(t *testing.T) {
+	t.Parallel()
+	for _, o := range []oidc.Option{oidc.WithLoginHint(marker), oidc.WithParameter("login_hint", marker)} {
+		var b bytes.Buffer
+		printAll(&b, o)
+		printAll(&b, oidc.TokenSourceConfig{Options: []oidc.Option{o}})
+		require.NotContains(t, b.String(), marker)
+		require.Equal(t, "oidc.Option(login_hint)", fmt.Sprint(o))
+	}
+}
+
+// G10: errors that hold what others wrote print, in JSON too, their text alone.
+func TestG10_ErrorsPrintTheirText(t *testing.T) {
+	t.Parallel()
+	for _, err := range []error{
+		&oidc.AuthorizationError{Code: marker, Description: marker}, &oidc.ResponseError{Status: 400, Code: marker, Description: marker, URI: marker},
+		&oidc.StepUpError{ACRValues: []string{marker}},
+		&oidc.RegistrationError{Member: "jwks_uri", Registration: &oidc.Registration{ClientSecret: marker}},
+		&oidc.Error{Reason: oidc.ReasonRevoked, Err: &oidc.ResponseError{Code: marker}},
+	} {
+		var b bytes.Buffer
+		printAll(&b, err)
+		require.NotContains(t, b.String(), marker)
+		text, jerr := json.Marshal(map[string]any{"err": err})
+		require.NoError(t, jerr)
+		require.NotContains(t, string(text), marker)
 	}
 }
 

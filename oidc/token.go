@@ -2,6 +2,7 @@ package oidc
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -29,12 +30,16 @@ type tokenResponse struct {
 	IssuedType   string   `json:"issued_token_type"` // of RFC 8693
 
 	members strictjson.Object
+	bytes   int // of the answer
 }
 
 // seconds are a number; some providers write it as a string.
 type seconds float64
 
 func (s *seconds) UnmarshalJSON(data []byte) error {
+	if string(data) == "null" { // as for any other type
+		return nil
+	}
 	n, err := strconv.ParseFloat(strings.Trim(string(data), `"`), 64)
 	if err != nil || math.IsNaN(n) || math.IsInf(n, 0) {
 		return errors.New("no number of seconds")
@@ -43,12 +48,9 @@ func (s *seconds) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// requestToken asks the token endpoint. The type of the token must be Bearer, or DPoP if
+// requestToken asks the token endpoint with a form that has its options. The type of the token must be Bearer, or DPoP if
 // the client proves its key: a Bearer token in its place could be used by anybody.
-func (c *Client) requestToken(ctx context.Context, form url.Values, options []Option) (*tokenResponse, error) {
-	if err := c.addOptions(form, options); err != nil {
-		return nil, err
-	}
+func (c *Client) requestToken(ctx context.Context, form url.Values) (*tokenResponse, error) {
 	t, err := c.requestAnyToken(ctx, form)
 	if err != nil {
 		return nil, err
@@ -56,8 +58,7 @@ func (c *Client) requestToken(ctx context.Context, form url.Values, options []Op
 	return t, t.checkType(c.tokenType())
 }
 
-// requestAnyToken is requestToken for a form that has its options, and for a token of
-// any type.
+// requestAnyToken is requestToken for a token of any type.
 func (c *Client) requestAnyToken(ctx context.Context, form url.Values) (*tokenResponse, error) {
 	resp, err := c.post(ctx, call{to: tokenEndpoint, form: form})
 	if err != nil {
@@ -80,7 +81,10 @@ func parseTokenResponse(resp *fetch.Response) (*tokenResponse, error) {
 	var t tokenResponse
 	var err error
 	t.members, err = object(resp, "token response", &t)
+	t.bytes = len(resp.Body)
 	switch {
+	case t.refuses(): // some do so with status 200
+		return nil, responseError(resp)
 	case errors.Is(err, errMemberType):
 		return nil, t.unusable(err.Error())
 	case err != nil:
@@ -89,6 +93,10 @@ func parseTokenResponse(resp *fetch.Response) (*tokenResponse, error) {
 		return nil, t.unusable("has no usable access_token")
 	}
 	return &t, nil
+}
+
+func (t *tokenResponse) refuses() bool {
+	return printableMember(&t.members, "access_token") == "" && printableMember(&t.members, "error") != ""
 }
 
 // checkType: another type must be used in another way (RFC 6749 section 7.1).
@@ -103,7 +111,7 @@ func (t *tokenResponse) unusable(what string) error {
 	u := &unusableResponseError{what: what}
 	value, _ := t.members.Get("refresh_token")
 	if s, ok := strictjson.String(value); ok && isTokenText(s) {
-		u.refreshToken = s
+		u.refreshToken = strings.Clone(s) // not a part of a whole answer
 	}
 	return &Error{Reason: ReasonMalformed, Err: u}
 }
@@ -161,7 +169,7 @@ func (t *tokenResponse) extra(rawIDToken string) map[string]any {
 	extra := map[string]any{}
 	for name, value := range t.members.All() {
 		var v any
-		if !slices.Contains(tokenFields, name) && strictjson.Decode(value, &v) == nil {
+		if !slices.Contains(tokenFields, name) && json.Unmarshal([]byte(value), &v) == nil {
 			extra[name] = v
 		}
 	}

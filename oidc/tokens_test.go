@@ -45,6 +45,17 @@ func TestF27_UserInfoOfAnotherSubject(t *testing.T) {
 	}
 }
 
+// A login of nobody is none: an answer with an empty "sub" must not be of the same person.
+func TestF27_UserInfoOfNobody(t *testing.T) {
+	op, client := setup(t)
+	tokens := mustLogin(t, op, client)
+	op.OnUserInfo(func(c map[string]any) { c["sub"] = "" })
+	info, err := client.UserInfo(t.Context(), &oidc.Tokens{OAuth2: tokens.OAuth2, IDToken: &oidc.IDToken{}})
+	require.Error(t, err)
+	require.Nil(t, info)
+	require.Zero(t, op.Requests(oidctest.UserInfo))
+}
+
 // An access token of somebody else, slipped in beside the right ID token.
 func TestF27_UserInfoBySlippedInToken(t *testing.T) {
 	op, client := setup(t)

@@ -14,18 +14,23 @@ import (
 
 // TokenSourceConfig describes a source of access tokens for a login.
 type TokenSourceConfig struct {
-	// Tokens of the login, or of its last refresh. Required.
+	// Tokens of the login, or of its last refresh: those that Persist got last. Required. Those
+	// that Finish returned are the caller's to keep; Persist gets what comes after them.
 	Tokens *Tokens
 	// Persist, if not nil, keeps the tokens of a refresh, before they are used or
 	// returned: a refresh token that was replaced is good for nothing, and whoever loses
-	// the new one has to log in again. It is called once for each refresh, however many
-	// sources of a client take part, so that all of one login must have the same store.
+	// the new one has to log in again. Keep what [Tokens.MarshalBinary] returns: json.Marshal
+	// redacts. It is called once for each refresh, however many
+	// sources of a client take part, so that all of one login must have the same store;
+	// and not for tokens whose refresh token a later refresh has spent by then.
 	// An error leaves the tokens unused: calls fail with a *[PersistError], and each
-	// next one calls Persist again before anything else. After an answer that cannot be
-	// used, it gets the old tokens with the new refresh token. Its context ends after
-	// 30 s together with the refresh, and not with the caller's.
+	// next one calls Persist again before anything else, until somebody takes the tokens
+	// of such an error. After an answer that cannot be used, it gets the old tokens with
+	// the new refresh token. Its context ends after 30 s together with the refresh, and
+	// not with the caller's; while it runs on, calls fail without another try.
 	Persist func(ctx context.Context, tokens *Tokens) error
-	// Options go with each refresh.
+	// Options go with each refresh. Sources of one client whose options differ refresh
+	// one login in turn, each with the refresh token that the other one got.
 	Options []Option
 }
 
@@ -85,7 +90,8 @@ func (s *TokenSource) Token() (*oauth2.Token, error) { return s.TokenContext(con
 //
 // Errors are those of [Client.Refresh], and *[PersistError]. After a failure nothing is
 // sent for a second, or for as long as the provider asks for (a minute at most), and
-// calls get the same error; while the old token has not expired they get that one. A
+// calls get the same error; while the old token has not expired they get that one. A token
+// that has expired when it comes is a failure of that kind, with [ReasonExpired]. A
 // refresh token that was refused is never sent again.
 func (s *TokenSource) TokenContext(ctx context.Context) (*oauth2.Token, error) {
 	// Twice: the answer to a refresh that was made a moment ago, by another source, may
@@ -131,6 +137,8 @@ func (s *TokenSource) current() (*oauth2.Token, *flight[*Tokens], error) {
 	}
 	token, now := s.tokens.OAuth2, s.client.provider.now()
 	switch {
+	case token.AccessToken == "" && token.RefreshToken == "":
+		return nil, nil, errors.New("oidc: there is no access token, and no refresh token to get one with")
 	case s.waiting == nil && isFresh(token, now):
 		return token, nil, nil
 	case s.renewal != nil:
@@ -149,7 +157,7 @@ func (s *TokenSource) current() (*oauth2.Token, *flight[*Tokens], error) {
 func (s *TokenSource) launch() {
 	old, waiting := s.tokens, s.waiting
 	s.renewal = newFlight[*Tokens]()
-	go s.renewal.fly(func(ctx context.Context) (*Tokens, error) {
+	go s.renewal.fly(s.client.provider.logger, func(ctx context.Context) (*Tokens, error) {
 		return s.renew(ctx, old, waiting)
 	}, s.land)
 }
@@ -164,14 +172,26 @@ func (s *TokenSource) renew(ctx context.Context, old *Tokens, waiting *waitingTo
 		}
 		s.await(w) // whatever Persist does, also if it panics
 	}
-	if err := w.from.keep(ctx, s.persist, w.tokens, w.cause == nil); err != nil {
-		return nil, &PersistError{Err: err, tokens: func() *Tokens { return w.tokens }}
+	refreshes := &s.client.refreshes
+	if err := refreshes.keep(ctx, w.from, s.persist, w.tokens, w.part()); err != nil {
+		return nil, &PersistError{Err: err, tokens: func() *Tokens {
+			refreshes.setKept(w.from, w.part())
+			return w.tokens
+		}}
 	}
 	s.use(w.tokens)
 	if w == waiting && w.cause != nil { // it was told before
 		return s.renew(ctx, w.tokens, nil)
 	}
 	return w.tokens, w.cause
+}
+
+// part is what of the answer the tokens are.
+func (w *waitingTokens) part() kept {
+	if w.cause != nil {
+		return keptRefreshToken
+	}
+	return keptAll
 }
 
 // refresh returns new tokens to be kept.
@@ -184,7 +204,7 @@ func (s *TokenSource) refresh(ctx context.Context, old *Tokens) (*waitingTokens,
 	var unusable *RefreshError
 	if errors.As(err, &unusable) {
 		// The old refresh token is spent. The next refresh goes on with the new one.
-		tokens = old.withRefreshToken(unusable.refreshToken)
+		tokens = from.family.mark(old.withRefreshToken(unusable.refreshToken))
 	} else if err != nil {
 		return nil, err
 	}
@@ -193,9 +213,10 @@ func (s *TokenSource) refresh(ctx context.Context, old *Tokens) (*waitingTokens,
 
 // withRefreshToken returns the tokens with another refresh token.
 func (t *Tokens) withRefreshToken(refreshToken string) *Tokens {
-	token := *t.OAuth2
+	token, with := *t.OAuth2, *t
 	token.RefreshToken = refreshToken
-	return &Tokens{OAuth2: &token, IDToken: t.IDToken}
+	with.OAuth2 = &token
+	return &with
 }
 
 func (s *TokenSource) await(w *waitingTokens) {
@@ -216,9 +237,12 @@ const (
 )
 
 // land ends a renewal.
-func (s *TokenSource) land(_ *Tokens, err error) {
+func (s *TokenSource) land(t *Tokens, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if err == nil && cameExpired(t.OAuth2) {
+		err = errExpired()
+	}
 	s.renewal, s.failure = nil, failure{err: err}
 	var refused *Error
 	switch {
@@ -229,6 +253,9 @@ func (s *TokenSource) land(_ *Tokens, err error) {
 		s.failure.until = s.client.provider.now().Add(min(max(failurePause, retryAfter(err)), longestWishKept))
 	}
 }
+
+// cameExpired reports whether a token had no time left when it came.
+func cameExpired(t *oauth2.Token) bool { return !t.Expiry.IsZero() && t.ExpiresIn <= 0 }
 
 // mayUseOld reports whether a failure says nothing against the old access token. One
 // that the program could keep nothing of is to be seen at once.
@@ -242,7 +269,7 @@ const expiryMargin = 10 * time.Second
 // isFresh reports whether a token is good for so long that it does not expire on its
 // way. ExpiresIn is its whole life, in seconds.
 func isFresh(t *oauth2.Token, now time.Time) bool {
-	return t.Expiry.IsZero() || now.Add(margin(t)).Before(t.Expiry)
+	return t.AccessToken != "" && (t.Expiry.IsZero() || now.Add(margin(t)).Before(t.Expiry))
 }
 
 func margin(t *oauth2.Token) time.Duration {
@@ -253,5 +280,5 @@ func margin(t *oauth2.Token) time.Duration {
 }
 
 func (c *Client) unexpired(t *oauth2.Token) bool {
-	return t.Expiry.IsZero() || c.provider.now().Before(t.Expiry)
+	return t.AccessToken != "" && (t.Expiry.IsZero() || c.provider.now().Before(t.Expiry))
 }

@@ -113,7 +113,6 @@ func TestF30_PersistFails(t *testing.T) {
 		require.ErrorIs(t, err, errStoreDown)
 		var unkept *oidc.PersistError
 		require.ErrorAs(t, err, &unkept)
-		require.Equal(t, "R1+", unkept.Tokens().OAuth2.RefreshToken)
 		require.Equal(t, "R1", source.Tokens().OAuth2.RefreshToken)
 		require.Equal(t, i+1, calls, "it is tried again before anything else")
 		e.advance(time.Hour) // the client has forgotten the answer, the source has not
@@ -154,6 +153,154 @@ func TestF30_PersistedByAnotherSource(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 1, calls)
 	require.Equal(t, 1, e.requests())
+}
+
+// Tokens that come to be kept late must not overwrite what came after them: those of a
+// refresh that somebody else has gone on from, or of an error whose tokens somebody took.
+func TestF30_LatePersistOverwritesNothing(t *testing.T) {
+	for name, goOn := range map[string]func(*testing.T, *scriptedEndpoint, *oidc.Client, *oidc.PersistError, func(context.Context, *oidc.Tokens) error) string{
+		"taken from the error": func(t *testing.T, e *scriptedEndpoint, c *oidc.Client, unkept *oidc.PersistError, persist func(context.Context, *oidc.Tokens) error) string {
+			tokens := storedAndRead(t, unkept.Tokens()) // in another store, for another source
+			e.advance(6 * time.Minute)                  // the client has forgotten them
+			_, err := persisting(t, c, tokens, persist).Token()
+			require.NoError(t, err)
+			return "R1++"
+		},
+		"gone on from": func(t *testing.T, _ *scriptedEndpoint, c *oidc.Client, _ *oidc.PersistError, persist func(context.Context, *oidc.Tokens) error) string {
+			tokens, err := c.Refresh(t.Context(), tokensWith("R1"), oidc.WithScopes("a"))
+			require.NoError(t, err)
+			require.NoError(t, persist(t.Context(), tokens))
+			return "R1++"
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e, client := scripted(t, rotating)
+			store, down := "R1", true
+			persist := func(_ context.Context, tokens *oidc.Tokens) error {
+				if down {
+					return errStoreDown
+				}
+				store = tokens.OAuth2.RefreshToken
+				return nil
+			}
+			source := persisting(t, client, tokensWith("R1"), persist)
+			_, err := source.Token()
+			var unkept *oidc.PersistError
+			require.ErrorAs(t, err, &unkept)
+			down = false
+			want := goOn(t, e, client, unkept, persist)
+			require.Equal(t, want, store)
+			_, err = source.Token()
+			require.NoError(t, err)
+			require.Equal(t, want, store, "the store holds a refresh token that is spent")
+			sentOnce(t, e)
+		})
+	}
+}
+
+// Tokens of one login are kept one after the other, so that the last ones stay.
+func TestF30_PersistInOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, client := scripted(t, rotating)
+		var kept []string
+		persist := func(_ context.Context, tokens *oidc.Tokens) error {
+			if tokens.OAuth2.RefreshToken == "R1+" {
+				time.Sleep(5 * time.Second)
+			}
+			kept = append(kept, tokens.OAuth2.RefreshToken)
+			return nil
+		}
+		first := persisting(t, client, tokensWith("R1"), persist)
+		var wg sync.WaitGroup
+		wg.Go(func() { _, _ = first.Token() })
+		synctest.Wait()
+		second, err := client.NewTokenSource(oidc.TokenSourceConfig{
+			Tokens: tokensWith("R1"), Persist: persist, Options: []oidc.Option{oidc.WithScopes("a")},
+		})
+		require.NoError(t, err)
+		_, err = second.Token()
+		require.NoError(t, err)
+		wg.Wait()
+		require.Equal(t, []string{"R1+", "R1++"}, kept)
+	})
+}
+
+// What is left of an answer that one source could not use is not all of it: the tokens of
+// another source, for which it is good, are kept all the same; and not the other way round.
+func TestF30_AllIsPersistedAfterAPart(t *testing.T) {
+	for name, partFirst := range map[string]bool{"part first": true, "all first": false} {
+		t.Run(name, func(t *testing.T) {
+			op, client, old := setupOffline(t)
+			flow, err := client.Begin(t.Context())
+			require.NoError(t, err)
+			callback, err := op.Login(t.Context(), flow.AuthorizationURL, "bob")
+			require.NoError(t, err)
+			bob, err := finish(t, client, flow, callback.Query())
+			require.NoError(t, err)
+			op.Advance(time.Hour)
+			var kept []*oidc.Tokens
+			persist := func(_ context.Context, tokens *oidc.Tokens) error {
+				kept = append(kept, tokens)
+				return nil
+			}
+			part := func() {
+				_, err := persisting(t, client, &oidc.Tokens{OAuth2: old.OAuth2, IDToken: bob.IDToken}, persist).Token()
+				requireRefused(t, err, oidc.ReasonSubject, "sub")
+			}
+			all := func() {
+				_, err := persisting(t, client, old, persist).Token()
+				require.NoError(t, err)
+			}
+			if partFirst {
+				part()
+				part()
+				require.Len(t, kept, 1)
+				require.Equal(t, old.OAuth2.AccessToken, kept[0].OAuth2.AccessToken)
+				all()
+				require.Len(t, kept, 2)
+			} else {
+				all()
+				part()
+				require.Len(t, kept, 1)
+			}
+			last := kept[len(kept)-1]
+			require.NotEqual(t, old.OAuth2.AccessToken, last.OAuth2.AccessToken)
+			require.Equal(t, old.IDToken.Subject, last.IDToken.Subject)
+		})
+	}
+}
+
+// A store that hangs and looks at no context does not have its callers wait for ever.
+func TestF30_PersistHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e, client := scripted(t, rotating)
+		release := make(chan struct{})
+		calls := 0
+		source := persisting(t, client, tokensWith("R1"), func(context.Context, *oidc.Tokens) error {
+			calls++
+			<-release
+			return nil
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		began := time.Now()
+		_, err := source.TokenContext(ctx)
+		requireUnavailable(t, err)
+		require.Equal(t, time.Second, time.Since(began))
+		_, err = source.Token()
+		requireUnavailable(t, err)
+		require.Equal(t, 31*time.Second, time.Since(began), "30 s, and one to say what went wrong")
+		_, err = source.Token()
+		requireUnavailable(t, err)
+		require.Equal(t, 31*time.Second, time.Since(began))
+		close(release)
+		synctest.Wait()
+		token, err := source.Token()
+		require.NoError(t, err)
+		require.Equal(t, "access-for-R1", token.AccessToken)
+		require.Equal(t, 1, calls)
+		require.Equal(t, 1, e.requests())
+	})
 }
 
 func TestF30_PersistPanics(t *testing.T) {
@@ -335,10 +482,19 @@ func TestTokenSource_KeptAnswerHasExpired(t *testing.T) {
 	require.Equal(t, 2, e.requests())
 }
 
-func TestTokenSource_AnswersThatHaveExpired(t *testing.T) {
-	_, client := scripted(t, func(form url.Values) object { return with(rotating(form), object{"expires_in": 0}) })
-	_, err := client.TokenSource(tokensWith("R1")).Token()
-	requireRefused(t, err, oidc.ReasonExpired, "")
+// What has expired when it comes is not asked for again at once.
+func TestF30_AnswersThatHaveExpired(t *testing.T) {
+	e, client := scripted(t, func(form url.Values) object { return with(rotating(form), object{"expires_in": 0}) })
+	source := client.TokenSource(tokensWith("R1"))
+	for i := range 3 {
+		for range 10 {
+			_, err := source.Token()
+			requireRefused(t, err, oidc.ReasonExpired, "")
+		}
+		require.Equal(t, i+1, e.requests())
+		e.advance(time.Second)
+	}
+	sentOnce(t, e)
 }
 
 func TestTokenSource_PrintsNothing(t *testing.T) {

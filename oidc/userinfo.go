@@ -34,13 +34,17 @@ func (u UserInfo) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(u))
 // signed.
 //
 // An answer for another "sub" than the ID token's is an *[Error] with [ReasonSubject]: an
-// access token that was slipped in is of somebody else. An access token that the provider
-// does not take is an *Error with [ReasonRevoked]. A provider without the endpoint is
-// [ErrNoEndpoint]. An answer that is neither JSON nor a JWT comes from something in front
+// access token that was slipped in is of somebody else. Tokens of another provider or
+// client are not sent, and an error. An access token that the provider does not take is
+// an *Error with [ReasonRevoked]. A provider without the endpoint is [ErrNoEndpoint]. An
+// answer that is neither JSON nor a JWT comes from something in front
 // of the provider: it answers errors.Is for oidckit.ErrUnavailable, as an outage does.
 func (c *Client) UserInfo(ctx context.Context, tokens *Tokens) (*UserInfo, error) {
-	if tokens == nil || tokens.OAuth2 == nil || tokens.IDToken == nil {
+	if tokens == nil || tokens.OAuth2 == nil || tokens.IDToken == nil || tokens.IDToken.Subject == "" {
 		return nil, errors.New("oidc: UserInfo needs the tokens of a login, ID token included")
+	}
+	if err := c.owns(tokens); err != nil {
+		return nil, err
 	}
 	m, err := c.metadata(ctx)
 	if err != nil {

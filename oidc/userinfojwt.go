@@ -133,8 +133,8 @@ func (t *trust) judgeClaims(parsed *jwt.Token, p payload, now time.Time) error {
 	if typ := mediaType(parsed.Type); typ != "" && typ != "jwt" {
 		return &Error{Reason: ReasonType, Claim: "typ"}
 	}
-	if p.has("events") { // a logout token, or another security event
-		return &Error{Reason: ReasonType, Claim: "events"}
+	if err := checkStatement(p); err != nil {
+		return err
 	}
 	if _, err := t.provider.issuerOf(p); err != nil {
 		return err
@@ -148,6 +148,21 @@ func (t *trust) judgeClaims(parsed *jwt.Token, p payload, now time.Time) error {
 		}
 	}
 	return nil
+}
+
+// otherKinds are claims of tokens that are no statements about a person: of a security
+// event such as a logout token, of an ID token, and of a token that is bound to a key.
+var otherKinds = []string{"events", "nonce", "at_hash", "c_hash", "cnf"}
+
+// checkStatement refuses tokens of other kinds: whoever had one, by whatever way, could
+// otherwise hand it out as what its issuer says of a person.
+func checkStatement(p payload) error {
+	for _, name := range otherKinds {
+		if p.has(name) {
+			return &Error{Reason: ReasonType, Claim: name}
+		}
+	}
+	return checkKind(p)
 }
 
 // keysFor returns the keys for algorithms of a field: the provider's, or the client

@@ -46,7 +46,11 @@ func parseHeader(text string) (h Parameters, err error) {
 	if err != nil {
 		return h, &Error{Reason: Header, Err: err}
 	}
-	for _, name := range refusedHeaders {
+	return readParameters(header, refusedHeaders)
+}
+
+func readParameters(header strictjson.Object, refused []string) (h Parameters, err error) {
+	for _, name := range refused {
 		if _, ok := header.Get(name); ok {
 			return h, &Error{Reason: Header, Detail: name + " is not supported"}
 		}

@@ -19,7 +19,8 @@ const (
 type Token struct {
 	Parameters
 	Payload string            // decoded; the bytes that are signed
-	Claims  strictjson.Object // of the payload, if [Parse] made the token
+	Claims  strictjson.Object // of the payload, if [Parse] or [ParseProof] made the token
+	JWK     string            // of the header, if [ParseProof] made the token; not looked at
 
 	raw    string
 	head   string // the header as it is encoded
@@ -73,10 +74,14 @@ func ParseSigned(raw string) (*Token, error) {
 func (t *Token) Compact() string { return t.raw }
 
 func (t *Token) read(raw, head, body, sig string) (err error) {
-	t.raw = raw
 	if err := t.readHeader(head); err != nil {
 		return err
 	}
+	return t.readParts(raw, head, body, sig)
+}
+
+func (t *Token) readParts(raw, head, body, sig string) (err error) {
+	t.raw = raw
 	if t.buffer, err = decodeSegment(t.buffer, body); err != nil {
 		return err
 	}

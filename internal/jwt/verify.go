@@ -18,7 +18,9 @@ func (t *Token) Verify(key any) error {
 	if err := t.check(key); err != nil {
 		return err
 	}
-	t.memorize()
+	if t.JWK == "" { // a proof has a header that no other token may have
+		t.memorize()
+	}
 	return nil
 }
 

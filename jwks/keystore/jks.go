@@ -95,7 +95,11 @@ func (cfg Config) open(ctx context.Context, store keystore.KeyStore, e *entry) e
 	}
 	opened, err := store.GetPrivateKeyEntry(e.alias, text)
 	if err != nil {
-		return &Error{Reason: KeyPassword, Detail: "Config.KeyPassword is not the one of the key"}
+		detail := "Config.KeyPassword is not the one of the key"
+		if cfg.KeyPassword == nil {
+			detail = "the key has another password than the store: set Config.KeyPassword"
+		}
+		return &Error{Reason: KeyPassword, Detail: detail}
 	}
 	if e.key, err = x509.ParsePKCS8PrivateKey(opened.PrivateKey); err != nil { // what it says may hold numbers of the key
 		return unsupported("the private key is of a type or curve that is not supported")

@@ -38,6 +38,7 @@ func (p *Provider) deviceRequest(r *http.Request) (*pending, *protocolError) {
 	}
 	request := &pending{
 		client: client, userCode: newUserCode(), life: p.cfg.DeviceCodeTTL, interval: p.cfg.PollInterval,
+		acr: firstWord(v.get("acr_values")),
 	}
 	if request.scopes, perr = client.allowedScopes(v.get("scope")); perr != nil {
 		return nil, perr

@@ -51,6 +51,24 @@ func TestDeviceAuthorization(t *testing.T) {
 	require.Equal(t, "invalid_grant", poll(t, p, begun).str("error"), "once")
 }
 
+// RFC 8707, section 2.2, and OpenID Connect Core 1.0, section 3.1.2.1.
+func TestDeviceTokensAreForWhatWasAskedFor(t *testing.T) {
+	p := start(t)
+	begun := as(t, p, "/device_authorization", url.Values{
+		"scope": {"openid offline_access"}, "resource": {api, "https://other.example"}, "acr_values": {"gold silver"},
+	})
+	require.NoError(t, p.ApproveDevice(begun.str("user_code"), "alice"))
+	fetch := func(resource string) answer {
+		return token(t, p, url.Values{"grant_type": {grantDevice}, "device_code": {begun.str("device_code")}, "resource": {resource}})
+	}
+	require.Equal(t, "invalid_target", fetch("https://third.example").str("error"))
+	a := fetch(api)
+	require.Equal(t, http.StatusOK, a.status, a.body)
+	require.Equal(t, api, claimsOf(t, a, "access_token")["aud"])
+	require.Equal(t, "gold", claimsOf(t, a, "id_token")["acr"])
+	require.Len(t, claimsOf(t, token(t, p, refreshForm(a.str("refresh_token"))), "access_token")["aud"], 2, "a refresh may be for all")
+}
+
 func TestDeviceIsSlowedDown(t *testing.T) {
 	p := start(t)
 	begun := device(t, p)

@@ -75,7 +75,9 @@
 //
 // [Provider.Advance] turns the clock with which the provider stamps and judges
 // tokens. A test whose verifier shares [Provider.Now] sees tokens expire without
-// sleeping.
+// sleeping. One clock is enough: package oidc stamps assertions and proofs of DPoP by
+// Config.Now of its provider, unless their own configurations name another.
+// clientauth.RoundTripper has none to share, so that AssertionConfig.Now is needed there.
 //
 // # Faults
 //
@@ -106,6 +108,10 @@
 // There is one key per algorithm, made when it is first needed and shared with no
 // other provider. [Provider.Rotate] replaces the keys and [Provider.Retire] stops
 // publishing the earlier ones.
+//
+// Those of a client are at its JWKSURI, which is asked again after 5 minutes, and at once
+// for a key with a "kid" that is not known from there: a client that rotates its key needs
+// another "kid" for it. Keys in [Client].JWKS stay as they are.
 //
 // # Odd tokens
 //

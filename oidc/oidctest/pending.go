@@ -116,13 +116,17 @@ func (p *Provider) deliver(t *tokenRequest, request *pending) (map[string]any, *
 	if request == nil || request.client.ID != t.client.ID {
 		return nil, errInvalidGrant
 	}
+	resources, perr := narrowResources(request.resources, t.v)
+	if perr != nil {
+		return nil, perr
+	}
 	if perr := p.pendings.poll(request, p.Now()); perr != nil {
 		return nil, perr
 	}
 	return p.userTokens(t, &grant{
 		client: t.client, user: request.approved, scopes: request.scopes, resources: request.resources,
 		authTime: request.authTime, acr: request.acr, sid: rand.Text(), until: p.Now().Add(p.cfg.AccessTokenTTL),
-	}, "", "", request.scopes, request.resources)
+	}, "", "", request.scopes, resources)
 }
 
 // waiting is the part of the answer that says how to poll.

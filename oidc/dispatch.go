@@ -1,0 +1,83 @@
+package oidc
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/oidckit/oidckit/internal/jwe"
+	"github.com/oidckit/oidckit/internal/jwt"
+)
+
+// A BoundVerifier verifies access tokens of some kind; *[AccessTokenVerifier], *[Issuers] and
+// *[IntrospectionVerifier] are ones. A nil prover proves nothing.
+type BoundVerifier interface {
+	VerifyBound(ctx context.Context, raw string, prove Prover) (*AccessToken, error)
+}
+
+// TokenDispatcherConfig says who judges which tokens.
+type TokenDispatcherConfig struct {
+	// JWT judges tokens that have the form of a JWT. Required.
+	JWT BoundVerifier
+	// Opaque judges all others. Required.
+	Opaque BoundVerifier
+}
+
+// A TokenDispatcher verifies access tokens of a provider that issues JWTs and opaque ones,
+// or of two providers. The form alone decides who judges a token: three parts in base64url, the
+// first of which is a JSON object, are a JWT; five such parts, a JWE, are one if JWT is an
+// AccessTokenVerifier with DecryptionKeys. Whatever comes of it, the other one is never
+// tried: nobody who sends a token that is refused gets a second opinion. It is safe for
+// concurrent use.
+type TokenDispatcher struct {
+	cfg       TokenDispatcherConfig
+	encrypted bool
+}
+
+// NewTokenDispatcher returns a verifier that chooses between two. Errors name the field.
+func NewTokenDispatcher(cfg TokenDispatcherConfig) (*TokenDispatcher, error) {
+	if cfg.JWT == nil || cfg.Opaque == nil {
+		return nil, errors.New("oidc: TokenDispatcherConfig needs JWT and Opaque; with one of them, no dispatcher is needed")
+	}
+	v, ok := cfg.JWT.(*AccessTokenVerifier)
+	return &TokenDispatcher{cfg: cfg, encrypted: ok && v != nil && len(v.decryption) > 0}, nil
+}
+
+// Verify verifies a token as the verifier for its form does. One that is bound to a key is
+// refused with [ReasonBinding]: see VerifyBound. A nil or zero dispatcher refuses everything.
+func (d *TokenDispatcher) Verify(ctx context.Context, raw string) (*AccessToken, error) {
+	return d.VerifyBound(ctx, raw, nil)
+}
+
+// VerifyBound is Verify for tokens that may be bound to keys, as
+// [AccessTokenVerifier.VerifyBound] is.
+func (d *TokenDispatcher) VerifyBound(ctx context.Context, raw string, prove Prover) (*AccessToken, error) {
+	if d == nil || d.cfg.JWT == nil {
+		return nil, errors.New("oidc: TokenDispatcher was not made by NewTokenDispatcher")
+	}
+	// A JWT that is too long is none that is short enough to be opaque.
+	if err := checkSendable(raw); err != nil {
+		return nil, err
+	}
+	if isJWT(raw) || d.encrypted && jwe.IsEncrypted(raw) {
+		return d.cfg.JWT.VerifyBound(ctx, raw, prove)
+	}
+	return d.cfg.Opaque.VerifyBound(ctx, raw, prove)
+}
+
+// isJWT looks at the form. A header that only seems to be JSON is one here: it is for the
+// verifier to refuse, without a request to anybody.
+func isJWT(raw string) bool {
+	head, rest, _ := strings.Cut(raw, ".")
+	body, signature, ok := strings.Cut(rest, ".")
+	if !ok || !isBase64URL(head) || !isBase64URL(body) || !isBase64URL(signature) {
+		return false
+	}
+	header, ok := jwt.Decode(head)
+	text := strings.TrimLeft(string(header), " \t\r\n")
+	return ok && strings.HasPrefix(text, "{")
+}
+
+func isBase64URL(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool { return !isAlphanumeric(r) && r != '-' && r != '_' })
+}
