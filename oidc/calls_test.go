@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -352,9 +353,7 @@ func refusedResponse(t *testing.T, name string) {
 func join(a, b url.Values) url.Values {
 	both := url.Values{}
 	for _, v := range []url.Values{a, b} {
-		for name, values := range v {
-			both[name] = values
-		}
+		maps.Copy(both, v)
 	}
 	return both
 }

@@ -16,21 +16,23 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/oidckit/oidckit/claims"
-	"github.com/oidckit/oidckit/oidc"
 	"github.com/oidckit/oidckit/oidc/oidctest"
 )
 
-const audience = "https://api.example.com"
+const (
+	audience = "https://api.example.com"
+	realm    = `Bearer realm="oidckit example"`
+	metadata = `, resource_metadata="https://api.example.com/.well-known/oauth-protected-resource"`
+)
 
 // newAPI is the API in front of a provider whose clock it shares.
 func newAPI(t *testing.T, args ...string) (http.Handler, *oidctest.Provider) {
 	t.Helper()
 	p := oidctest.Start(t)
-	cfg, err := parseFlags(append([]string{"-issuer", p.Issuer(), "-audience", audience}, args...))
+	cfg, err := parseFlags(append([]string{"-issuer", p.Issuer(), "-audience", audience, "-public-url", "https://api.example.com"}, args...))
 	require.NoError(t, err)
-	provider, err := oidc.NewProvider(oidc.Config{Issuer: cfg.issuer, Now: p.Now})
-	require.NoError(t, err)
-	h, err := newHandler(cfg, provider, slog.New(slog.DiscardHandler))
+	cfg.now = p.Now
+	h, err := newHandler(cfg, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	return h, p
 }
@@ -50,9 +52,8 @@ func TestRoutes(t *testing.T) {
 	h, p := newAPI(t)
 	reader := p.AccessToken("bob", audience, "reports:read")
 	admin := p.AccessToken("alice", audience)
-	const realm = `Bearer realm="oidckit example"`
 	who := func(sub, scopes, roles string) string {
-		return fmt.Sprintf(`{"iss":%q,"sub":%q,"scopes":%s,"roles":%s}`, p.Issuer(), sub, scopes, roles)
+		return fmt.Sprintf(`{"iss":%q,"sub":%[2]q,"username":%[2]q,"scopes":%[3]s,"roles":%[4]s}`, p.Issuer(), sub, scopes, roles)
 	}
 	for _, tt := range []struct {
 		name, method, path, token string
@@ -61,14 +62,14 @@ func TestRoutes(t *testing.T) {
 	}{
 		{"public", "GET", "/public", "", 200, "", `{"message":"everybody may read this"}`},
 		{"public with a bad token", "GET", "/public", "x", 200, "", `{"message":"everybody may read this"}`},
-		{"whoami of nobody", "GET", "/whoami", "", 401, realm, ""},
+		{"whoami of nobody", "GET", "/whoami", "", 401, realm + metadata, ""},
 		{"whoami of bob", "GET", "/whoami", reader, 200, "", who("248289761002", `["reports:read"]`, `["user"]`)},
 		{"whoami of alice", "GET", "/whoami", admin, 200, "", who("248289761001", `[]`, `["admin","user"]`)},
-		{"reports for nobody", "GET", "/reports", "", 401, realm, ""},
-		{"reports without the scope", "GET", "/reports", admin, 403, realm + `, error="insufficient_scope", scope="reports:read"`, ""},
+		{"reports for nobody", "GET", "/reports", "", 401, realm + `, scope="reports:read"` + metadata, ""},
+		{"reports without the scope", "GET", "/reports", admin, 403, realm + `, error="insufficient_scope", scope="reports:read"` + metadata, ""},
 		{"reports", "GET", "/reports", reader, 200, "", `{"reports":["first quarter","second quarter"]}`},
-		{"admin for nobody", "POST", "/admin", "", 401, realm, ""},
-		{"admin without the role", "POST", "/admin", reader, 403, realm + `, error="insufficient_scope"`, ""},
+		{"admin for nobody", "POST", "/admin", "", 401, realm + metadata, ""},
+		{"admin without the role", "POST", "/admin", reader, 403, realm + `, error="insufficient_scope"` + metadata, ""},
 		{"admin", "POST", "/admin", admin, 200, "", `{"done":"as you say","sub":"248289761001"}`},
 		{"admin by GET", "GET", "/admin", admin, 405, "", ""},
 		{"another path", "GET", "/other", admin, 404, "", ""},
@@ -127,10 +128,10 @@ func TestAttackTokens(t *testing.T) {
 		"unknown key":         p.Sign(map[string]any{"alg": "RS256", "typ": "at+jwt", "kid": "unknown"}, body()),
 	} {
 		t.Run(name, func(t *testing.T) {
-			for _, route := range [][2]string{{"GET", "/whoami"}, {"GET", "/reports"}, {"POST", "/admin"}} {
+			for _, route := range [][3]string{{"GET", "/whoami"}, {"GET", "/reports", `, scope="reports:read"`}, {"POST", "/admin"}} {
 				w := call(t, h, route[0], route[1], token)
 				require.Equal(t, 401, w.Code)
-				require.Equal(t, `Bearer realm="oidckit example", error="invalid_token"`, w.Header().Get("WWW-Authenticate"))
+				require.Equal(t, realm+`, error="invalid_token"`+route[2]+metadata, w.Header().Get("WWW-Authenticate"))
 			}
 		})
 	}
@@ -141,38 +142,59 @@ func TestRolesClaim(t *testing.T) {
 		path, want string
 		admin      int
 	}{
-		{"groups", `["engineering","admins"]`, 403},
-		{"resource_access.api.roles", `["admin","user"]`, 200},
+		{"groups", `"roles":["engineering","admins"]`, 403},
+		{"resource_access.api.roles", `"roles":["admin","user"]`, 200},
 		{`https://example\.com/roles`, `["admin","user"]`, 200},
-		{"https://example.com/roles", `[]`, 403},
-		{"nowhere", `[]`, 403},
-		{"realm_access", `[]`, 403},
+		{"https://example.com/roles", "Unauthorized", 401}, // two names
+		{"nowhere", "Unauthorized", 401},
+		{"realm_access", `"roles":[]`, 403},
 	} {
 		t.Run(tt.path, func(t *testing.T) {
 			h, p := newAPI(t, "-roles-claim", tt.path)
 			token := p.AccessToken("alice", audience)
-			require.Contains(t, call(t, h, "GET", "/whoami", token).Body.String(), `"roles":`+tt.want)
+			require.Contains(t, call(t, h, "GET", "/whoami", token).Body.String(), tt.want)
 			require.Equal(t, tt.admin, call(t, h, "POST", "/admin", token).Code)
 		})
 	}
 }
 
-func TestFlags(t *testing.T) {
-	cfg, err := parseFlags(nil)
+// The defaults of the Deploy document for its REST API: the audience is the client, the
+// algorithm RS256; the keys are where the metadata say.
+func TestDeploy_RESTDefaults(t *testing.T) {
+	cfg, err := parseFlags([]string{"-issuer", "https://id.example", "-client-id", "deploy"})
 	require.NoError(t, err)
+	require.Equal(t, []string{"https://id.example"}, cfg.issuers)
+	require.Equal(t, "deploy", cfg.audience)
+	require.Equal(t, "RS256", cfg.jwsAlg)
+	require.Empty(t, cfg.jwksURI)
+	require.Nil(t, cfg.secretKey.source)
+	require.Equal(t, claims.P("sub"), cfg.usernameClaim)
 	require.Equal(t, claims.P("realm_access", "roles"), cfg.rolesClaim)
-	_, err = parseFlags([]string{"-issuer", "https://id.example"})
-	require.ErrorContains(t, err, "-audience")
+}
+
+// Both claims must be there, and the name must be one.
+func TestDeploy_UsernameAndRolesAreRequired(t *testing.T) {
+	h, p := newAPI(t, "-username-claim", "preferred_username")
+	for claim, want := range map[string]int{"": 200, "preferred_username": 401, "realm_access": 401} {
+		p.OnAccessToken(func(_, token map[string]any) { delete(token, claim) })
+		require.Equal(t, want, call(t, h, "GET", "/whoami", p.AccessToken("alice", audience)).Code, claim)
+	}
+	p.OnAccessToken(func(_, token map[string]any) { token["preferred_username"] = []string{"alice"} })
+	require.Equal(t, 403, call(t, h, "GET", "/whoami", p.AccessToken("alice", audience)).Code)
+}
+
+// What only a started program finds out; try.sh has the others.
+func TestFlags(t *testing.T) {
 	for _, args := range [][]string{
-		{"-issuer", "https://id.example"},
-		{"-roles-claim", ""},
 		{"-nonsense"},
 		{"-listen", "not an address"},
-		{"-listen", "127.0.0.1:0", "-issuer", "nonsense", "-audience", "x"},
-		{"-listen", "127.0.0.1:0", "-issuer", "http://id.example", "-audience", "x"},
+		{"-listen", "127.0.0.1:0", "-issuer", "https://id.example?x", "-audience", "x"},
+		{"-listen", "127.0.0.1:0", "-issuer", "https://id.example", "-audience", "x", "-public-url", "https://api.example?x"},
+		{"-listen", "127.0.0.1:0", "-issuer", "https://id.example", "-audience", "x", "-jws-alg", "HS256", "-secret-key", "short"},
 	} {
 		t.Run(fmt.Sprint(args), func(t *testing.T) {
 			capture(t, &os.Stderr)
+			capture(t, &os.Stdout)
 			require.Error(t, run(t.Context(), args))
 		})
 	}

@@ -51,6 +51,31 @@ func agree(t *testing.T, rig *bench.Rig, peer bench.Peer, bad map[string]string)
 	}
 }
 
+// TestThrough: each middleware lets a good token through and no bad one, but auth0's,
+// which does not miss "exp".
+func TestThrough(t *testing.T) {
+	t.Parallel()
+	rig := newRig(t, "RS256")
+	good, err := rig.Tokens("large", 1)
+	require.NoError(t, err)
+	bad := badTokens(t, rig)
+	for _, peer := range bench.Peers() {
+		t.Run(peer.Name, func(t *testing.T) {
+			v, err := rig.Verifier(peer)
+			require.NoError(t, err)
+			send, err := bench.Through(v, good[0])
+			require.NoError(t, err)
+			require.NoError(t, send())
+			require.NoError(t, send(), "the request is as it was")
+			for why, token := range bad {
+				send, err := bench.Through(v, token)
+				require.NoError(t, err)
+				require.Equal(t, peer.Name == "auth0-v2" && why == "no exp", send() == nil, why)
+			}
+		})
+	}
+}
+
 // badTokens are tokens with one thing wrong each.
 func badTokens(t *testing.T, rig *bench.Rig) map[string]string {
 	change := func(name string, value any) string {

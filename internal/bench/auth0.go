@@ -3,10 +3,12 @@ package bench
 import (
 	"cmp"
 	"context"
+	"net/http"
 	"net/url"
 	"strings"
 	"time"
 
+	jwtmiddleware "github.com/auth0/go-jwt-middleware/v2"
 	"github.com/auth0/go-jwt-middleware/v2/jwks"
 	"github.com/auth0/go-jwt-middleware/v2/validator"
 )
@@ -62,4 +64,9 @@ func (v auth0JWT) Verify(ctx context.Context, token string) (Identity, error) {
 		return Identity{}, errNoScope
 	}
 	return Identity{Subject: claims.RegisteredClaims.Subject, Scopes: strings.Fields(own.Scope)}, nil
+}
+
+// Wrap implements wrapper as its documentation shows: a token without "exp" passes.
+func (v auth0JWT) Wrap(next http.Handler) http.Handler {
+	return jwtmiddleware.New(v.validator.ValidateToken).CheckJWT(next)
 }

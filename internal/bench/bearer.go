@@ -20,6 +20,20 @@ func Protect(v Verifier) http.Handler {
 	return minimalBearer(v, http.HandlerFunc(peerHandler))
 }
 
+// A wrapper brings a middleware of its own, for any handler.
+type wrapper interface {
+	Wrap(next http.Handler) http.Handler
+}
+
+// Wrapped returns next behind the verifier: with the middleware that the library
+// brings, as this one and auth0's do, or else with one written by hand.
+func Wrapped(v Verifier, next http.Handler) http.Handler {
+	if w, ok := v.(wrapper); ok {
+		return w.Wrap(next)
+	}
+	return minimalBearer(v, next)
+}
+
 // Unprotected returns the API alone.
 func Unprotected() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })

@@ -14,6 +14,7 @@ func BenchmarkVerify(b *testing.B)         { run(b, bench.Verify) }
 func BenchmarkVerifyParallel(b *testing.B) { run(b, bench.VerifyParallel) }
 func BenchmarkBearer(b *testing.B)         { run(b, bench.Bearer) }
 func BenchmarkBearerParallel(b *testing.B) { run(b, bench.BearerParallel) }
+func BenchmarkWrap(b *testing.B)           { run(b, bench.Wrap) }
 func BenchmarkHot(b *testing.B)            { run(b, bench.Hot) }
 func BenchmarkHotParallel(b *testing.B)    { run(b, bench.HotParallel) }
 

@@ -18,6 +18,7 @@ const (
 	VerifyParallel = "VerifyParallel" // a token, on all cores
 	Bearer         = "Bearer"         // a request through the middleware, in one goroutine
 	BearerParallel = "BearerParallel" // a request through the middleware, on all cores
+	Wrap           = "Wrap"           // a request through the middleware alone: the handler and the answer cost nothing
 	Hot            = "Hot"            // 1,000 tokens in turn, in one goroutine
 	HotParallel    = "HotParallel"    // 1,000 tokens in turn, on all cores
 )
@@ -70,7 +71,7 @@ func sizesOf(what string) []string {
 
 func algorithmsOf(what string) []string {
 	switch what {
-	case Bearer, BearerParallel:
+	case Bearer, BearerParallel, Wrap:
 		return []string{"HS256", "RS256", "ES256"}
 	case Hot, HotParallel:
 		return []string{"RS256"}
@@ -109,14 +110,16 @@ func (r *Rig) group(what, size string) (Group, error) {
 	return g, nil
 }
 
-// base is what costs least of all: the primitive, the API without protection, or
-// reading tokens, which a server does when it gets them.
+// base is what costs least of all: the primitive, the API without protection, our
+// verification alone, or reading tokens, which a server does when it gets them.
 func (r *Rig) base(what string) func(size string) func() (func() error, error) {
 	switch what {
 	case Verify, VerifyParallel:
 		return r.limitOps
 	case Bearer, BearerParallel:
 		return func(size string) func() (func() error, error) { return r.bearerOps(size, Unprotected()) }
+	case Wrap:
+		return r.aloneOps
 	case Hot, HotParallel:
 		return r.readOps
 	}
@@ -144,6 +147,8 @@ func (r *Rig) ops(what, size string, v Verifier) (func() (func() error, error), 
 	switch what {
 	case Bearer, BearerParallel:
 		return r.bearerOps(size, Protect(v)), nil
+	case Wrap:
+		return r.wrapOps(size, v), nil
 	case Hot, HotParallel:
 		return r.verifyOps(size, v, hotTokens)
 	}

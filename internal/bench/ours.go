@@ -60,8 +60,11 @@ func (v ours) Verify(ctx context.Context, token string) (Identity, error) {
 }
 
 // Protect implements protector with the library's own middleware.
-func (v ours) Protect() http.Handler {
-	return (&middleware.Bearer{Verifier: v.verifier}).Handler(http.HandlerFunc(ourHandler))
+func (v ours) Protect() http.Handler { return v.Wrap(http.HandlerFunc(ourHandler)) }
+
+// Wrap implements wrapper.
+func (v ours) Wrap(next http.Handler) http.Handler {
+	return (&middleware.Bearer{Verifier: v.verifier}).Handler(next)
 }
 
 func ourHandler(w http.ResponseWriter, r *http.Request) {

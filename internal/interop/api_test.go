@@ -96,7 +96,7 @@ func TestAPI(t *testing.T) {
 		got := api.get(t, "/whoami", alice)
 		require.Equal(t, http.StatusOK, got.status, "%s", got.body)
 		require.Equal(t, map[string]any{
-			"iss": op.Issuer, "sub": "alice", "scopes": []any{"reports:read"}, "roles": []any{"admin", "user"},
+			"iss": op.Issuer, "sub": "alice", "username": "alice", "scopes": []any{"reports:read"}, "roles": []any{"admin", "user"},
 		}, got.json(t))
 		require.Equal(t, http.StatusOK, api.get(t, "/reports", alice).status)
 	})
@@ -117,6 +117,13 @@ func TestAPI(t *testing.T) {
 		require.Equal(t, http.StatusUnauthorized, got.status)
 		require.True(t, strings.HasPrefix(got.header.Get("WWW-Authenticate"), "Bearer"))
 		require.NotContains(t, got.header.Get("WWW-Authenticate"), "error", "RFC 6750 section 3.1")
+	})
+	t.Run("metadata", func(t *testing.T) {
+		metadata := api.base + "/.well-known/oauth-protected-resource"
+		require.Contains(t, api.get(t, "/whoami", "").header.Get("WWW-Authenticate"), `resource_metadata="`+metadata+`"`)
+		got := api.get(t, strings.TrimPrefix(metadata, api.base), "").json(t)
+		require.Equal(t, api.base, got["resource"])
+		require.Equal(t, []any{op.Issuer}, got["authorization_servers"])
 	})
 	t.Run("another API's token", func(t *testing.T) {
 		requireRefused(t, api.get(t, "/whoami", accessTokenFor(t, op, "alice", otherTest, "reports:read")))
@@ -143,8 +150,72 @@ func TestAPI(t *testing.T) {
 		expired := accessTokenFor(t, op, "alice", expiredTest)
 		patient := startAPI(t, bin, op.Issuer, expiredTest)
 		requireRefused(t, patient.get(t, "/whoami", expired))
-		patient.process.Wait(regexp.MustCompile(`status=401 reason=.*expired`))
+		patient.process.Wait(regexp.MustCompile(`status=401 .*reason=.*expired`))
 	})
+}
+
+// Two providers at a time, and keys without metadata.
+func TestAPIOfSeveralIssuers(t *testing.T) {
+	t.Parallel()
+	op, other := interop.StartOP(t, []string{callbackURL}), interop.StartOP(t, []string{callbackURL})
+	bin := interop.BuildExample(t, "api")
+	both := runAPI(t, bin, "-issuer", op.Issuer, "-issuer", other.Issuer, "-audience", apiTest)
+	one := runAPI(t, bin, "-issuer", op.Issuer, "-audience", apiTest, "-jwks-uri", op.Issuer+"/jwks", "-jws-alg", "RS256")
+	ours, theirs := accessTokenFor(t, op, "alice", apiTest), accessTokenFor(t, other, "alice", apiTest)
+	require.Equal(t, op.Issuer, both.get(t, "/whoami", ours).json(t)["iss"])
+	require.Equal(t, other.Issuer, both.get(t, "/whoami", theirs).json(t)["iss"])
+	require.Equal(t, http.StatusOK, one.get(t, "/whoami", ours).status)
+	requireRefused(t, one.get(t, "/whoami", theirs))
+}
+
+// This provider's opaque tokens name no API: they are for userinfo. JWTs are judged as ever.
+func TestAPIThatAsksAboutOpaqueTokens(t *testing.T) {
+	op := interop.StartOP(t, []string{callbackURL})
+	registered := op.Client(t, "app-basic")
+	t.Setenv("API_CLIENT_SECRET", registered.Secret)
+	api := runAPI(t, interop.BuildExample(t, "api"), "-issuer", op.Issuer, "-audience", apiTest, "-roles-claim", "scope",
+		"-introspection-url", op.Issuer+"/token/introspection", "-client-id", registered.ID, "-client-secret", "env:API_CLIENT_SECRET")
+	require.Equal(t, http.StatusOK, api.get(t, "/whoami", accessTokenFor(t, op, "alice", apiTest, "reports:read")).status)
+	client, _ := newClient(t, op, configure(t, op, "app-basic"))
+	requireRefused(t, api.get(t, "/whoami", logIn(t, op, client, "alice").OAuth2.AccessToken))
+	api.process.Wait(regexp.MustCompile(`status=401 .*reason=.*aud`))
+	requireRefused(t, api.get(t, "/whoami", "made-up"))
+	api.process.Wait(regexp.MustCompile(`status=401 .*reason=.*(revoked|active)`))
+}
+
+// Tokens that the provider bound to a key, and proofs by our client, at our API.
+func TestAPIThatRequiresDPoP(t *testing.T) {
+	t.Parallel()
+	op := interop.StartOP(t, []string{callbackURL})
+	bin := interop.BuildExample(t, "api")
+	api := runAPI(t, bin, "-issuer", op.Issuer, "-audience", apiTest, "-require-dpop")
+	row := privateKeyMethod(t, "ES256")
+	registered := row.register(t, op, interop.Metadata{"dpop_bound_access_tokens": true})
+	client := clientOf(t, op, registered, oidc.ClientConfig{
+		ClientAuth: row.method(registered), DPoP: newDPoP(t, "ES256"), Resources: []string{apiTest}, Scopes: []string{"reports:read"},
+	})
+	tokens := logIn(t, op, client, "alice")
+	transport, err := client.APITransport(oidc.APITransportConfig{Source: client.TokenSource(tokens), Allowed: []string{api.base}})
+	require.NoError(t, err)
+	for _, path := range []string{"/whoami", "/reports", "/whoami?a=b"} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, api.base+path, http.NoBody)
+		require.NoError(t, err)
+		require.Equal(t, http.StatusOK, send(t, &http.Client{Transport: transport}, req).status, path)
+	}
+	for _, token := range []string{tokens.OAuth2.AccessToken, accessTokenFor(t, op, "alice", apiTest), ""} {
+		got := api.get(t, "/whoami", token)
+		require.Equal(t, http.StatusUnauthorized, got.status)
+		require.True(t, strings.HasPrefix(got.header.Get("WWW-Authenticate"), "DPoP "))
+		require.Contains(t, got.header.Get("WWW-Authenticate"), `algs="ES256 `)
+	}
+	// An API that knows no proofs does not take the token without one.
+	requireRefused(t, startAPI(t, bin, op.Issuer, apiTest).get(t, "/whoami", tokens.OAuth2.AccessToken))
+}
+
+func runAPI(t *testing.T, bin string, flags ...string) *api {
+	t.Helper()
+	p := interop.Run(t, bin, append([]string{"-listen", "127.0.0.1:0"}, flags...)...)
+	return &api{base: p.Wait(apiReady)[1], process: p}
 }
 
 // flipBit flips one bit of what is encoded in a part of a token, so that the part still is JSON: of the key's name in

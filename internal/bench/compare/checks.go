@@ -15,6 +15,10 @@ const (
 	maxCached     = 250.0 // nanoseconds
 	maxCachedPart = 0.004 // of the fastest peer's RS256
 	minScaling    = 0.75  // of the cores, at 1,000 hot tokens
+
+	maxMiddleware       = 1.05  // of our verification alone
+	maxCachedMiddleware = 700.0 // nanoseconds
+	maxMiddlewareAllocs = 6.0   // with a token of the cache
 )
 
 // maxOverLimit is how much more than the primitive a token may cost.
@@ -37,7 +41,28 @@ func (p Passes) Checks() []report.Check {
 			checks = append(checks, p.faster(algorithm))
 		}
 	}
-	return append(checks, p.cached()...)
+	return append(append(checks, p.middleware()...), p.cached()...)
+}
+
+// middleware are the targets for a request to an empty handler. The limit of its rows
+// is our verification alone.
+func (p Passes) middleware() (checks []report.Check) {
+	for _, algorithm := range []string{"HS256", "RS256", "ES256"} {
+		r := p.ratio(Key{bench.Wrap, "large", algorithm, bench.Ours}, Key{bench.Wrap, "large", algorithm, bench.Limit}, cpu)
+		checks = append(checks, report.Check{
+			Target:   fmt.Sprintf("middleware, cold, %s: at most %s the verification alone", algorithm, report.Ratio(maxMiddleware)),
+			Measured: report.Ratio(r), Met: r <= maxMiddleware,
+		})
+	}
+	cached := Key{bench.Wrap, "large", "RS256", bench.Cached}
+	ns, n := p.median(cached, cpu), p.median(cached, allocs)
+	return append(checks, report.Check{
+		Target:   fmt.Sprintf("middleware, cached: at most %s", report.Nanoseconds(maxCachedMiddleware)),
+		Measured: report.Nanoseconds(ns), Met: ns <= maxCachedMiddleware,
+	}, report.Check{
+		Target:   fmt.Sprintf("middleware, cached: at most %.0f allocations", maxMiddlewareAllocs),
+		Measured: fmt.Sprintf("%.0f", n), Met: n <= maxMiddlewareAllocs,
+	})
 }
 
 func (p Passes) overLimit(size, algorithm string) report.Check {

@@ -61,6 +61,27 @@ func TestAllocations(t *testing.T) {
 	require.False(t, check(t, p, target).Met)
 }
 
+func TestMiddleware(t *testing.T) {
+	t.Parallel()
+	of := func(algorithm, peer string) compare.Key {
+		return compare.Key{What: bench.Wrap, Size: "large", Algorithm: algorithm, Peer: peer}
+	}
+	ratio := "middleware, cold, ES256: at most ×1.05 the verification alone"
+	p := compare.Passes{
+		of("ES256", bench.Limit):  samples(9, 100, 200, 400),
+		of("ES256", bench.Ours):   samples(12, 104, 210, 800),
+		of("RS256", bench.Cached): samples(6, 700),
+	}
+	require.True(t, check(t, p, ratio).Met)
+	require.True(t, check(t, p, "middleware, cached: at most 700 ns").Met)
+	require.True(t, check(t, p, "middleware, cached: at most 6 allocations").Met)
+	p[of("ES256", bench.Ours)] = samples(12, 106, 214, 400)
+	p[of("RS256", bench.Cached)] = samples(7, 701)
+	require.False(t, check(t, p, ratio).Met)
+	require.False(t, check(t, p, "middleware, cached: at most 700 ns").Met)
+	require.False(t, check(t, p, "middleware, cached: at most 6 allocations").Met)
+}
+
 func TestTheFastestPeerCounts(t *testing.T) {
 	t.Parallel()
 	target := "cold, large, RS256: the fastest peer needs at least ×1.50"

@@ -41,7 +41,8 @@ func label(what string) string {
 	return map[string]string{
 		bench.Verify: "verify", bench.VerifyParallel: "verify, parallel",
 		bench.Bearer: "request", bench.BearerParallel: "request, parallel",
-		bench.Hot: "1,000 hot tokens", bench.HotParallel: "1,000 hot tokens, parallel",
+		bench.Wrap: "middleware alone",
+		bench.Hot:  "1,000 hot tokens", bench.HotParallel: "1,000 hot tokens, parallel",
 	}[what]
 }
 

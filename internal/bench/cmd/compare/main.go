@@ -51,11 +51,11 @@ func main() {
 
 func run(w, progress io.Writer, f flags) error {
 	what := []string{
-		bench.Verify, bench.VerifyParallel, bench.Bearer, bench.BearerParallel, bench.Hot, bench.HotParallel,
+		bench.Verify, bench.VerifyParallel, bench.Bearer, bench.BearerParallel, bench.Wrap, bench.Hot, bench.HotParallel,
 	}
 	if f.quick {
 		f.passes, f.benchtime = 3, 15*time.Millisecond
-		what = []string{bench.Verify, bench.Hot, bench.HotParallel}
+		what = []string{bench.Verify, bench.Wrap, bench.Hot, bench.HotParallel}
 	}
 	if err := flag.Set("test.benchtime", f.benchtime.String()); err != nil {
 		return err
