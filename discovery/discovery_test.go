@@ -114,7 +114,7 @@ func TestRemote(t *testing.T) {
 		require.Equal(t, goidc.ProviderConfig{
 			IssuerURL: iss, AuthURL: m.AuthorizationEndpoint, TokenURL: m.TokenEndpoint, UserInfoURL: m.UserInfoEndpoint,
 			DeviceAuthURL: m.DeviceAuthorizationEndpoint,
-			JWKSURL: m.JWKSURI, Algorithms: m.IDTokenSigningAlgValuesSupported,
+			JWKSURL:       m.JWKSURI, Algorithms: m.IDTokenSigningAlgValuesSupported,
 		}, config)
 
 		again, err := r.Metadata(t.Context())

@@ -219,8 +219,8 @@ func TestBackchannelPing(t *testing.T) {
 }
 
 // A ping that does not prove to be of the provider does nothing.
-// F47: a ping that is sent again and again does not set the pace of polling.
-func TestBackchannelPing_CountsOnce(t *testing.T) {
+// F45: a ping that is sent again and again does not set the pace of polling.
+func TestF45_BackchannelPingCountsOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		p := newPingTest(t, always(refusal("authorization_pending")))

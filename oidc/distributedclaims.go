@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/oidckit/oidckit"
 	"github.com/oidckit/oidckit/claims"
 	"github.com/oidckit/oidckit/internal/fetch"
 	"github.com/oidckit/oidckit/internal/strictjson"
@@ -24,15 +23,9 @@ import (
 //
 // The errors are those of [Client.AggregatedClaims].
 func (c *Client) DistributedClaims(ctx context.Context, set claims.Set) ([]SourcedClaims, error) {
-	limited, cancel := context.WithTimeout(ctx, maxDistributed)
+	ctx, cancel := context.WithTimeout(ctx, maxDistributed)
 	defer cancel()
-	return c.sourced(set, "endpoint", func(r reference) SourcedClaims {
-		s := c.distributed(limited, r)
-		if s.Err != nil && limited.Err() != nil && ctx.Err() == nil && !errors.Is(s.Err, oidckit.ErrUnavailable) {
-			s.Err = unavailable("distributed claims", s.Err)
-		}
-		return s
-	})
+	return c.sourced(set, "endpoint", func(r reference) SourcedClaims { return c.distributed(ctx, r) })
 }
 
 // maxDistributed is for all sources together: who logs in waits for them.

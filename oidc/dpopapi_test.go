@@ -2,6 +2,7 @@ package oidc_test
 
 import (
 	"cmp"
+	"crypto/elliptic"
 	"crypto/sha256"
 	"encoding/base64"
 	"io"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/oidckit/oidckit/discovery"
 	"github.com/oidckit/oidckit/oidc"
+	"github.com/oidckit/oidckit/oidc/oidctest"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/oauth2"
 )
@@ -162,4 +164,22 @@ func get(t testing.TB, c *http.Client, target string) (*http.Response, error) {
 		require.NoError(t, resp.Body.Close())
 	}
 	return resp, err
+}
+
+// P01: a token that lost its type is sent with a proof by a client that makes them.
+func TestP01_UserInfoWithoutItsType(t *testing.T) {
+	t.Parallel()
+	op := newOP(t)
+	seen, use := record(op)
+	client := newClient(t, newProvider(t, op, use), func(cfg *oidc.ClientConfig) {
+		cfg.DPoP = newDPoP(t, ecKey(t, elliptic.P256()), func(d *oidc.DPoPConfig) { d.Now = op.Now })
+	})
+	tokens := mustLogin(t, op, client)
+	tokens.OAuth2.TokenType = ""
+	_, err := client.UserInfo(t.Context(), tokens)
+	require.NoError(t, err)
+	requests, _ := seen.sent(oidctest.UserInfo)
+	require.Len(t, requests, 1)
+	require.Equal(t, "DPoP "+tokens.OAuth2.AccessToken, requests[0].Header.Get("Authorization"))
+	require.Len(t, requests[0].Header.Values("DPoP"), 1)
 }

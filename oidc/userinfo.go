@@ -78,6 +78,9 @@ func (c *Client) UserInfo(ctx context.Context, tokens *Tokens) (*UserInfo, error
 // askUserInfo sends the access token, in one place (RFC 6750 section 2).
 func (c *Client) askUserInfo(ctx context.Context, endpoint string, token *oauth2.Token) (*fetch.Response, error) {
 	typ := canonicalType(token.Type())
+	if token.TokenType == "" { // one that lost its type goes with a proof, if the client makes them
+		typ = c.tokenType()
+	}
 	switch {
 	case token.AccessToken == "" || !isTokenText(token.AccessToken):
 		return nil, errors.New("oidc: UserInfo needs an access token")
