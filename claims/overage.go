@@ -54,7 +54,8 @@ func (e *OverageError) host() string {
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" || len(u.Hostname()) > 253 {
 		return ""
 	}
-	if strings.Trim(strings.ToLower(u.Hostname()), "abcdefghijklmnopqrstuvwxyz0123456789.-") != "" {
+	// Before Go 1.26 anything may stand in brackets, which Hostname takes away.
+	if strings.HasPrefix(u.Host, "[") || strings.Trim(strings.ToLower(u.Hostname()), "abcdefghijklmnopqrstuvwxyz0123456789.-") != "" {
 		return ""
 	}
 	return u.Hostname()

@@ -6,6 +6,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rsa"
 	"fmt"
+	"math/big"
 	"slices"
 
 	"github.com/oidckit/oidckit/internal/jwt"
@@ -121,6 +122,9 @@ func (j privateJWK) signer() (crypto.Signer, error) {
 	}
 	switch k := private.(type) {
 	case *rsa.PrivateKey:
+		if !fitsPrimes(k) {
+			return nil, &KeyError{KeyMalformed, "the numbers of the key do not belong together"}
+		}
 		return k, nil
 	case *ecdsa.PrivateKey:
 		return k, nil
@@ -128,6 +132,20 @@ func (j privateJWK) signer() (crypto.Signer, error) {
 		return k, nil
 	}
 	return nil, errUnsupported
+}
+
+// fitsPrimes reports whether "d" belongs to "e" and the primes (RFC 8017 section 3.2).
+// Signing uses the primes alone, and Go before 1.26 does not look.
+func fitsPrimes(k *rsa.PrivateKey) bool {
+	one := big.NewInt(1)
+	for _, prime := range k.Primes {
+		order := new(big.Int).Sub(prime, one)
+		product := new(big.Int).Mul(k.D, big.NewInt(int64(k.E)))
+		if product.Mod(product, order).Cmp(one) != 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // try signs once: the public and the private numbers of a JWK need not belong

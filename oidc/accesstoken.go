@@ -41,6 +41,11 @@ type AccessTokenConfig struct {
 	MaxAge time.Duration
 	// RequiredClaims must be in the token and not null.
 	RequiredClaims []claims.Path
+	// Policy says whose tokens are ours at all, wherever the program takes them: an issuer
+	// that signs for strangers too, such as that of GitHub Actions, needs one (see package
+	// claims/ci). A token that does not satisfy it is refused with [ReasonPolicy], after its
+	// signature was checked; with a Cache, once for each token. The zero Policy is none.
+	Policy claims.Policy
 
 	// DecryptionKeys open encrypted tokens (JWE, RFC 7516). With them, tokens that are
 	// not encrypted are refused.
@@ -49,9 +54,10 @@ type AccessTokenConfig struct {
 	InsecureAllowUnencrypted bool
 
 	// InsecureAllowUntyped accepts tokens whose header has no "typ", or "JWT",
-	// for providers that do not follow RFC 9068 (Keycloak, Entra ID, Okta). The
-	// members that RFC 9068 requires are then optional, all but iss, sub, aud and
-	// exp. Tokens that show what else they are (a nonce, at_hash or events claim,
+	// for providers that do not follow RFC 9068: Keycloak, Entra ID, AD FS, Okta, Auth0
+	// (unless the API is set to the RFC 9068 profile), Cognito, and CI services such as
+	// GitHub Actions and GitLab. The members that RFC 9068 requires are then optional, all
+	// but iss, sub, aud and exp. Tokens that show what else they are (a nonce, at_hash or events claim,
 	// another typ) are refused still; an ID token that shows nothing is not.
 	InsecureAllowUntyped bool
 
@@ -96,7 +102,7 @@ type AccessTokenVerifier struct {
 // does no I/O; errors are about cfg alone.
 func NewAccessTokenVerifier(p *Provider, cfg AccessTokenConfig) (*AccessTokenVerifier, error) {
 	t, err := newTrust("AccessTokenConfig", trust{
-		provider: p, algorithms: cfg.Algorithms, leeway: cfg.Leeway, maxAge: cfg.MaxAge, required: cfg.RequiredClaims,
+		provider: p, algorithms: cfg.Algorithms, leeway: cfg.Leeway, maxAge: cfg.MaxAge, required: cfg.RequiredClaims, policy: cfg.Policy,
 		decryption: cfg.DecryptionKeys, plain: cfg.InsecureAllowUnencrypted,
 	})
 	if err != nil {

@@ -2,11 +2,12 @@ package oidc
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"strings"
 
 	"github.com/oidckit/oidckit/internal/jwe"
-	"github.com/oidckit/oidckit/internal/jwt"
+	"github.com/oidckit/oidckit/internal/strictjson"
 )
 
 // A BoundVerifier verifies access tokens of some kind; *[AccessTokenVerifier], *[Issuers] and
@@ -24,9 +25,9 @@ type TokenDispatcherConfig struct {
 }
 
 // A TokenDispatcher verifies access tokens of a provider that issues JWTs and opaque ones,
-// or of two providers. The form alone decides who judges a token: three parts in base64url, the
-// first of which is a JSON object, are a JWT; five such parts, a JWE, are one if JWT is an
-// AccessTokenVerifier with DecryptionKeys. Whatever comes of it, the other one is never
+// or of two providers. The form alone decides who judges a token: what has three parts or
+// more, the first of which is a JSON object, is a JWT, however odd the rest; a JWE is one if
+// JWT is an AccessTokenVerifier with DecryptionKeys. Whatever comes of it, the other one is never
 // tried: nobody who sends a token that is refused gets a second opinion. It is safe for
 // concurrent use.
 type TokenDispatcher struct {
@@ -65,19 +66,23 @@ func (d *TokenDispatcher) VerifyBound(ctx context.Context, raw string, prove Pro
 	return d.cfg.Opaque.VerifyBound(ctx, raw, prove)
 }
 
-// isJWT looks at the form. A header that only seems to be JSON is one here: it is for the
-// verifier to refuse, without a request to anybody.
+// isJWT looks at the form, and takes whatever begins as a JWT does for one: what was added
+// to it, or taken away, is for a strict parser to refuse, and not for a forgiving provider
+// to overlook. A JWE has five parts, and a header that says how it is encrypted.
 func isJWT(raw string) bool {
-	head, rest, _ := strings.Cut(raw, ".")
-	body, signature, ok := strings.Cut(rest, ".")
-	if !ok || !isBase64URL(head) || !isBase64URL(body) || !isBase64URL(signature) {
+	if strings.Count(raw, ".") < 2 {
 		return false
 	}
-	header, ok := jwt.Decode(head)
+	head, _, _ := strings.Cut(raw, ".")
+	header, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(head, "="))
 	text := strings.TrimLeft(string(header), " \t\r\n")
-	return ok && strings.HasPrefix(text, "{")
-}
-
-func isBase64URL(s string) bool {
-	return s != "" && !strings.ContainsFunc(s, func(r rune) bool { return !isAlphanumeric(r) && r != '-' && r != '_' })
+	if err != nil || !strings.HasPrefix(text, "{") {
+		return false
+	}
+	if strings.Count(raw, ".") != 4 {
+		return true
+	}
+	o, err := strictjson.ParseString(text)
+	_, encrypted := o.Get("enc")
+	return err != nil || !encrypted
 }

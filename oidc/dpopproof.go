@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/oidckit/oidckit/clientauth"
@@ -157,8 +158,11 @@ func (v *ProofVerifier) Verify(ctx context.Context, r ProofRequest) (jkt string,
 		return "", errors.New("oidc: ProofVerifier was not made by NewProofVerifier")
 	}
 	want, ok := normalTarget(r.URL)
-	if !ok || r.Method == "" || r.AccessToken == "" || r.JWKThumbprint == "" {
-		return "", errors.New("oidc: ProofRequest needs an absolute http or https URL of ASCII, a Method, an AccessToken and its JWKThumbprint")
+	switch {
+	case !strings.Contains(r.URL, "://") || r.Method == "" || r.AccessToken == "" || r.JWKThumbprint == "":
+		return "", errors.New("oidc: ProofRequest needs an absolute URL, a Method, an AccessToken and its JWKThumbprint")
+	case !ok: // whoever sends the request chose its path
+		return "", proofRefused("htu", "no proof can be for the URL of the request, which must be an absolute http or https URL of ASCII, not too long")
 	}
 	if len(r.Proofs) != 1 || len(r.Proofs[0]) > maxProof {
 		return "", proofRefused("", "there must be one header DPoP, of 8 KiB at most")

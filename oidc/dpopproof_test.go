@@ -740,3 +740,14 @@ func fixedKey(t testing.TB) *ecdsa.PrivateKey {
 	require.NoError(t, err)
 	return key
 }
+
+// M09: whoever sends a request chose its path, and gets no 500 for it.
+func TestM09_PathsThatNoProofCanBeFor(t *testing.T) {
+	t.Parallel()
+	p := newProver(t, ecKey(t, elliptic.P256()))
+	for _, path := range []string{"/" + strings.Repeat("a", 8<<10), ":x", "/%zz", "/\x00"} {
+		r := p.request(p.made(nil, nil))
+		r.URL = "https://api.example" + path
+		requireRefused(t, check(t, newProofVerifier(t), r), oidc.ReasonProof, "htu")
+	}
+}

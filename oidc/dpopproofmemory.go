@@ -26,8 +26,9 @@ type rememberedProof struct {
 	until time.Time
 }
 
-// keyShare is the part of the memory that one key may have: one client must not shut out
-// all others (security.md P16).
+// keyShare is the part of the memory that one key may have: one key must not shut out all
+// others. Who has a good token for each of several keys can, for as long as proofs live:
+// that is 503 for others, and never a proof that is taken twice.
 const keyShare = 8
 
 func newProofMemory(most int, keep time.Duration) *proofMemory {

@@ -28,6 +28,7 @@ const (
 	ReasonTooOld          Reason = "too old"          // "iat" is longer ago than MaxAge
 	ReasonEncryption      Reason = "encryption"       // encrypted and cannot be opened, or not encrypted and should be
 	ReasonClaim           Reason = "claim"            // another required claim is missing or unusable
+	ReasonPolicy          Reason = "policy"           // the policy for the issuer's tokens is not satisfied
 	ReasonBinding         Reason = "binding"          // bound to a key ("cnf") that was not proved, or to none where one is required
 	ReasonProof           Reason = "proof"            // the proof of a key (DPoP) is missing, malformed, too old or of another request
 	ReasonProofNonce      Reason = "proof nonce"      // the proof of a key lacks the server's nonce, or has an old one

@@ -37,6 +37,8 @@ type IDTokenConfig struct {
 	MaxAge time.Duration
 	// RequiredClaims must be in the token and not null.
 	RequiredClaims []claims.Path
+	// Policy is as in [AccessTokenConfig].
+	Policy claims.Policy
 
 	// DecryptionKeys open encrypted tokens (OpenID Connect Core section 10.2). With
 	// them, tokens that are not encrypted are refused.
@@ -68,7 +70,7 @@ func NewIDTokenVerifier(p *Provider, cfg IDTokenConfig) (*IDTokenVerifier, error
 func newIDTokenVerifier(name string, p *Provider, cfg IDTokenConfig) (*IDTokenVerifier, error) {
 	t, err := newTrust(name, trust{
 		provider: p, keys: cfg.Keys, algorithms: cfg.Algorithms, leeway: cfg.Leeway, maxAge: cfg.MaxAge,
-		required: cfg.RequiredClaims, decryption: cfg.DecryptionKeys, plain: cfg.InsecureAllowUnencrypted,
+		required: cfg.RequiredClaims, policy: cfg.Policy, decryption: cfg.DecryptionKeys, plain: cfg.InsecureAllowUnencrypted,
 	})
 	if err != nil {
 		return nil, err

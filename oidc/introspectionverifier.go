@@ -22,6 +22,8 @@ type IntrospectionVerifierConfig struct {
 	InsecureAllowNoAudience bool
 	// RequiredClaims must be in the answer and not null.
 	RequiredClaims []claims.Path
+	// Policy is as in [AccessTokenConfig].
+	Policy claims.Policy
 	// Cache keeps answers; the zero value keeps none.
 	Cache IntrospectionCacheConfig
 }
@@ -156,7 +158,7 @@ func (v *IntrospectionVerifier) identify(i *Introspection) (issuer string, err e
 }
 
 func (v *IntrospectionVerifier) checkRequired(set claims.Set) error {
-	t := trust{required: v.cfg.RequiredClaims}
+	t := trust{required: v.cfg.RequiredClaims, policy: v.cfg.Policy}
 	return t.checkRequired(set)
 }
 

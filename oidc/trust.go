@@ -24,6 +24,7 @@ type trust struct {
 	leeway     time.Duration
 	maxAge     time.Duration // 0 is no limit
 	required   []claims.Path
+	policy     claims.Policy // zero is none
 	decryption []jwks.DecryptionKey
 	plain      bool // tokens that are not encrypted are good although decryption is set
 }
@@ -150,7 +151,21 @@ func (t *trust) checkRequired(set claims.Set) error {
 			return &Error{Reason: ReasonClaim, Claim: path.String(), Err: errors.New("required by the configuration, and missing or null")}
 		}
 	}
-	return nil
+	return t.checkPolicy(set)
+}
+
+// checkPolicy: what a policy of the issuer's refuses is none of our tokens, whoever signed
+// it, and no question of rights.
+func (t *trust) checkPolicy(set claims.Set) error {
+	if t.policy.IsZero() {
+		return nil
+	}
+	err := t.policy.Check(set)
+	var unmet *claims.PolicyError
+	if errors.As(err, &unmet) {
+		return &Error{Reason: ReasonPolicy, Claim: unmet.Claim, Err: errors.New(unmet.Error())}
+	}
+	return err
 }
 
 // checkKind compares the claims by which some providers tell their kinds of token
