@@ -104,7 +104,7 @@ func (l *linter) add(rule LintRule, severity Severity, problem, instead string) 
 }
 
 // demands reports whether nobody satisfies c without satisfying a condition for which
-// is says yes.
+// is says yes. A "not" is asked about as a whole.
 func (c *Condition) demands(is func(*Condition) bool) bool {
 	demanded := func(inner Condition) bool { return inner.demands(is) }
 	switch c.op {
@@ -112,8 +112,6 @@ func (c *Condition) demands(is func(*Condition) bool) bool {
 		return slices.ContainsFunc(c.inner, demanded)
 	case OpAny:
 		return !slices.ContainsFunc(c.inner, func(inner Condition) bool { return !demanded(inner) })
-	case OpNot:
-		return false
 	}
 	return is(c)
 }
@@ -133,7 +131,7 @@ func (l *linter) identity() {
 }
 
 func (l *linter) polarity() {
-	positive := func(c *Condition) bool { return c.op != OpPresent || c.flag }
+	positive := func(c *Condition) bool { return c.op != OpNot && (c.op != OpPresent || c.flag) }
 	if !l.root.demands(positive) {
 		l.add(OnlyNegative, Danger, "the policy can be satisfied by what a token does not say", "say what it must say")
 	}
@@ -146,7 +144,7 @@ func (l *linter) refs() {
 		return
 	}
 	narrows := func(c *Condition) bool {
-		return slices.Contains(i.refs, c.path.single()) && c.op != OpPresent
+		return slices.Contains(i.refs, c.path.single()) && c.op != OpPresent && !i.ofPullRequest(c)
 	}
 	on := func(names ...string) bool {
 		return l.root.demands(func(c *Condition) bool { return slices.Contains(names, c.path.single()) })
@@ -159,21 +157,37 @@ func (l *linter) refs() {
 	}
 }
 
+// strangersEvents run with the ref of a branch of one's own, whoever causes them.
+var strangersEvents = []string{"pull_request_target", "workflow_run", "issue_comment"}
+
 // events: T05. pull_request_target runs with the ref of the branch that the pull request
-// is for; an environment has rules of its own.
+// is for; an environment has rules of its own. Who names an event is taken to mean it.
 func (l *linter) events() {
-	inEnvironment := func(c *Condition) bool {
-		return c.op != OpPresent && (c.path.single() == "environment" || c.path.single() == "sub" && c.writes(":environment:"))
+	admits := func(event string) bool {
+		return !l.root.demands(func(c *Condition) bool {
+			return c.inEnvironment() || c.namesEvents() || c.op == OpNot && c.inner[0].takes(event)
+		})
 	}
-	if l.issuer.name == gitHub && !l.root.mentions("event_name") && !l.root.demands(inEnvironment) {
-		l.add(AnyEvent, Warning, "any event satisfies the policy: pull_request_target, workflow_run and issue_comment can run for strangers, on the protected branch",
-			"add a condition on event_name, or environment")
+	if l.issuer.name == gitHub && slices.ContainsFunc(strangersEvents, admits) {
+		l.add(AnyEvent, Warning, "events that can run for strangers, on the protected branch, satisfy the policy: pull_request_target, workflow_run or issue_comment",
+			"name the events that are meant, with one_of on event_name, or the environment")
 	}
 }
 
-// mentions reports whether a condition on the claim is somewhere in c.
-func (c *Condition) mentions(claim string) bool {
-	return c.path.single() == claim || slices.ContainsFunc(c.inner, func(inner Condition) bool { return inner.mentions(claim) })
+func (c *Condition) inEnvironment() bool {
+	return c.op != OpPresent && (c.path.single() == "environment" || c.path.single() == "sub" && c.writes(":environment:"))
+}
+
+func (c *Condition) namesEvents() bool {
+	return c.path.single() == "event_name" && (c.op == OpEquals || c.op == OpOneOf)
+}
+
+// takes reports whether every token of this event satisfies c.
+func (c *Condition) takes(event string) bool {
+	if c.op == OpAny {
+		return slices.ContainsFunc(c.inner, func(inner Condition) bool { return inner.takes(event) })
+	}
+	return c.namesEvents() && slices.Contains(c.writings(), event)
 }
 
 // walk looks at the conditions one by one. A pattern under a "not" is no danger by

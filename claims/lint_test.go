@@ -94,6 +94,30 @@ func TestT01_SharedIssuersNeedAnIdentity(t *testing.T) {
 	require.NoError(t, claims.Findings{}.Err())
 }
 
+// Every repository can have its sub made of claims that it chooses.
+func TestT01_SubsWithoutAnOwnerAreNoIdentity(t *testing.T) {
+	t.Parallel()
+	for _, condition := range []string{
+		`"equals":"x"`, `"equals":"ref:refs/heads/main"`, `"equals":"environment:prod"`, `"equals":"job_workflow_ref:o/r/w.yml@main"`,
+		`"equals":"repo:octocat"`, `"equals":"repo:/x:ref:y"`, `"equals":"repository_owner:"`, `"equals":"repository_owner"`,
+		`"one_of":["repo:o/r:ref:refs/heads/main","environment:prod"]`,
+		`"glob":"environment:prod:actor:*"`, `"prefix":"environment:prod:"`, `"prefix":"repo:octocat:"`, `"prefix":"repository_owner:"`, `"glob":"repository_owner:octo*:x"`,
+	} {
+		data := `{"all":[` + refIsPinned + `,{"claim":"sub",` + condition + `}]}`
+		found := claims.Lint(parsePolicy(t, data), gitHub)
+		require.Equal(t, claims.NoIdentity, found[0].Rule, data)
+		require.Equal(t, claims.Danger, found[0].Severity, data)
+	}
+	for _, condition := range []string{
+		`"equals":"repository_owner:octocat"`, `"equals":"repository:octocat/r:environment:prod"`, `"equals":"repository_id:1:ref:refs/heads/main"`,
+		`"equals":"workflow_ref:octocat/r/.github/workflows/w.yml@refs/heads/main"`, `"one_of":["repository_owner:o","repository:o/r"]`,
+	} {
+		requireFindings(t, gitHub, `{"all":[`+refIsPinned+`,{"claim":"sub",`+condition+`}]}`, byName)
+	}
+	requireFindings(t, gitHub, `{"all":[`+refIsPinned+`,{"claim":"sub","prefix":"repository_owner:octocat:"}]}`,
+		byName, "policy.all[1].prefix danger whole owner", "policy.all[1].prefix warning subject taken apart")
+}
+
 func TestT02_PatternsThatMatchTooMuch(t *testing.T) {
 	t.Parallel()
 	const subWarnings = "policy.glob warning subject taken apart"
@@ -192,10 +216,38 @@ func TestT05_AnyEvent(t *testing.T) {
 	t.Parallel()
 	const repository = `{"claim":"repository_id","equals":"1"},{"claim":"ref","equals":"refs/heads/main"}`
 	requireFindings(t, gitHub, `{"all":[`+repository+`]}`, anyEvent)
-	requireFindings(t, gitHub, `{"all":[`+repository+`,{"not":{"claim":"event_name","equals":"pull_request_target"}}]}`)
+	for _, condition := range []string{
+		`{"claim":"event_name","present":true}`, `{"claim":"event_name","glob":"p*t"}`, `{"not":{"claim":"event_name","equals":"push"}}`,
+		`{"not":{"claim":"event_name","equals":"pull_request_target"}}`, `{"not":{"claim":"event_name","one_of":["pull_request_target","workflow_run"]}}`,
+		`{"not":{"claim":"actor","one_of":["pull_request_target","workflow_run","issue_comment"]}}`,
+		`{"not":{"all":[{"claim":"event_name","one_of":["pull_request_target","workflow_run","issue_comment"]},{"claim":"actor","equals":"x"}]}}`,
+		`{"any":[{"claim":"event_name","equals":"push"},{"claim":"actor_id","equals":"1"}]}`,
+	} {
+		found := claims.Lint(parsePolicy(t, `{"all":[`+repository+`,`+condition+`]}`), gitHub)
+		require.NotEmpty(t, found, condition)
+		require.Equal(t, claims.AnyEvent, found[0].Rule, condition)
+	}
+	for _, condition := range []string{
+		`{"claim":"event_name","equals":"push"}`, `{"claim":"event_name","one_of":["push","release"]}`,
+		`{"not":{"claim":"event_name","one_of":["issue_comment","pull_request_target","workflow_run"]}}`,
+		`{"not":{"any":[{"claim":"event_name","one_of":["issue_comment","workflow_run"]},{"claim":"event_name","equals":"pull_request_target"}]}}`,
+		`{"not":{"claim":"event_name","equals":"issue_comment"}},{"not":{"claim":"event_name","one_of":["workflow_run","pull_request_target"]}}`,
+		`{"any":[{"claim":"event_name","equals":"push"},{"claim":"environment","equals":"prod"}]}`,
+	} {
+		requireFindings(t, gitHub, `{"all":[`+repository+`,`+condition+`]}`)
+	}
 	requireFindings(t, gitHub, `{"all":[`+repository+`,{"claim":"environment","present":true}]}`, anyEvent)
 	requireFindings(t, gitHub, `{"claim":"sub","one_of":["repo:o@1/r@2:environment:p","repo:o@1/r@2:ref:refs/heads/main"]}`, anyEvent)
 	requireFindings(t, gitLab, `{"claims":{"project_id":"20","ref_protected":"true"}}`)
+}
+
+func TestT05_TheSubOfPullRequestsIsNoRef(t *testing.T) {
+	t.Parallel()
+	const event = `,{"claim":"event_name","equals":"pull_request_target"}]}`
+	requireFindings(t, gitHub, `{"all":[{"claim":"sub","equals":"repo:o@1/r@1:pull_request"}`+event, anyRef)
+	requireFindings(t, gitHub, `{"all":[{"claim":"sub","one_of":["repo:o@1/r@1:ref:refs/heads/main","repo:o@1/r@1:pull_request"]}`+event, anyRef)
+	requireFindings(t, gitHub, `{"all":[{"claim":"sub","equals":"repo:o@1/r@1:environment:pull_request"}`+event)
+	requireFindings(t, gitHub, `{"all":[{"claim":"sub","equals":"repo:o@1/r@1:pull_request"},{"claim":"ref","equals":"refs/heads/main"}`+event)
 }
 
 // In a pipeline for a merge request from a fork, job_project_id is the target.

@@ -132,27 +132,45 @@ func (i *ciIssuer) byID(c *Condition) bool {
 // pinsSubject reports whether all subs that satisfy c have the id of an owner that c
 // names.
 func pinsSubject(c *Condition) bool {
-	texts := c.writings()
-	switch c.op {
-	case OpGlob, OpPrefix:
-		texts = []string{c.head()}
-	case OpEquals, OpOneOf:
-	default:
-		return false
-	}
+	texts := c.beginnings()
 	unpinned := func(text string) bool { return !isNumber(parseGitHubSubject(text).ownerID) }
 	return len(texts) > 0 && !slices.ContainsFunc(texts, unpinned)
 }
 
-// byName reports whether it does so as long as nobody else gets the name.
-func (i *ciIssuer) byName(c *Condition) bool {
+// beginnings are the texts of which what satisfies c must begin with one.
+func (c *Condition) beginnings() []string {
 	switch c.op {
 	case OpEquals, OpOneOf:
-		return has(i.names, c)
+		return c.writings()
 	case OpPrefix, OpGlob:
-		return has(i.names, c) && segments(c.head()) >= i.ownerDepth(c.path)
+		return []string{c.head()}
+	}
+	return nil
+}
+
+// byName reports whether it does so as long as nobody else gets the name.
+func (i *ciIssuer) byName(c *Condition) bool {
+	if !has(i.names, c) || i.name == gitHub && c.path.single() == "sub" && !i.ownsSubject(c) {
+		return false
+	}
+	switch c.op {
+	case OpEquals, OpOneOf:
+		return true
+	case OpPrefix, OpGlob:
+		return segments(c.head()) >= i.ownerDepth(c.path)
 	}
 	return false
+}
+
+// ownsSubject reports whether all subs that satisfy c say whose they are. Everybody can
+// have a sub made of claims that do not: "environment:prod".
+func (i *ciIssuer) ownsSubject(c *Condition) bool {
+	ownerless := func(text string) bool {
+		claim, value, _ := strings.Cut(text, ":")
+		owned := slices.Contains(i.ids, claim) || slices.Contains(i.names, claim)
+		return parseGitHubSubject(text).owner == "" && (!owned || value == "")
+	}
+	return !slices.ContainsFunc(c.beginnings(), ownerless)
 }
 
 func has(names []string, c *Condition) bool {
@@ -169,6 +187,15 @@ func (i *ciIssuer) ownerDepth(p Path) int {
 		return 4 // org/ORG/project/PROJECT/
 	}
 	return 2
+}
+
+// ofPullRequest reports whether c lets in the sub of pull requests, which is the same
+// for all of them and says nothing about their code.
+func (i *ciIssuer) ofPullRequest(c *Condition) bool {
+	shared := func(text string) bool {
+		return strings.HasSuffix(text, ":pull_request") && !strings.HasSuffix(text, ":environment:pull_request")
+	}
+	return i.name == gitHub && c.path.single() == "sub" && slices.ContainsFunc(c.writings(), shared)
 }
 
 // A gitHubSubject is a sub of GitHub Actions, in one of its two forms.

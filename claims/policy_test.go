@@ -218,12 +218,25 @@ func TestM13_PoliciesOnListsThatWereLeftOut(t *testing.T) {
 	const overage = `{"_claim_names":{"groups":"src1"},"_claim_sources":{"src1":{"endpoint":"https://graph.example"}}}`
 	groups := claims.P("groups")
 	for _, c := range []claims.Condition{
-		claims.Contains(groups, "a"), claims.Not(claims.Contains(groups, "a")), claims.Present(groups, true), claims.Present(groups, false),
+		claims.Contains(groups, "a"), claims.Equals(groups, "a"), claims.OneOf(groups, "a", "b"), claims.Glob(groups, "a*"), claims.Prefix(groups, "a:"),
+		claims.Min(groups, 1), claims.Max(groups, 1), claims.After(groups, time.Unix(1, 0)), claims.Before(groups, time.Unix(1, 0)), claims.MaxAge(groups, time.Hour),
+		claims.Present(groups, true), claims.Present(groups, false),
 	} {
-		verdict, reason := judge(t, policy(t, c), overage)
-		require.Equal(t, claims.Unknown, verdict)
-		require.Equal(t, claims.LeftOut, reason)
+		for _, document := range []string{
+			overage,
+			`{"groups":"src1","_claim_sources":{"src1":{"endpoint":"https://graph.example"}}}`,
+			`{"groups":"devs","_claim_names":{"groups":"src1"},"_claim_sources":{"src1":{"endpoint":"https://graph.example"}}}`,
+			`{"groups":"devs","hasgroups":true}`, `{"groups":5,"hasgroups":true}`,
+		} {
+			for _, c := range []claims.Condition{c, claims.Not(c)} {
+				verdict, reason := judge(t, policy(t, c), document)
+				require.Equal(t, claims.Unknown, verdict, document)
+				require.Equal(t, claims.LeftOut, reason, document)
+			}
+		}
 	}
+	blocked := policy(t, claims.Not(claims.Equals(groups, "blocked")))
+	require.NoError(t, blocked.Check(parse(t, `{"groups":"devs","hasgroups":false}`)))
 }
 
 func TestPoliciesFailClosed(t *testing.T) {

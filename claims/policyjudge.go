@@ -16,8 +16,8 @@ const (
 	Unknown Verdict = "unknown" // the claim is missing, null, of another type, or left out by the provider
 )
 
-// LeftOut is why a condition on a list cannot be judged that the provider did not write
-// into the token: see [OverageError].
+// LeftOut is why no condition can be judged on a claim that the provider did not write
+// into the token, or not whole: see [OverageError].
 const LeftOut Reason = "left out by the provider"
 
 // An outcome is a verdict, with the reason of all but Holds.
@@ -79,8 +79,12 @@ func (o outcome) turned() outcome {
 	return holdsIf(o.verdict == Fails)
 }
 
-// test judges a condition on one claim.
+// test judges a condition on one claim. What stands in for a claim that is elsewhere is
+// not the claim: no operator may say that it differs, for "not" would let that in.
 func (c *Condition) test(set *Set, now func() time.Time) outcome {
+	if err := set.leftOut(c.path); err != nil {
+		return unreadable(err)
+	}
 	switch c.op {
 	case OpEquals, OpOneOf:
 		return c.compare(set)
@@ -97,7 +101,7 @@ func (c *Condition) test(set *Set, now func() time.Time) outcome {
 		t, err := set.Time(c.path)
 		return judged(err == nil && c.timely(t, now), err)
 	case OpPresent:
-		return c.present(set)
+		return holdsIf(set.Has(c.path) == c.flag)
 	}
 	return unknown(Malformed) // no such operator: check lets none through
 }
@@ -150,15 +154,4 @@ func (c *Condition) timely(t time.Time, now func() time.Time) bool {
 	}
 	age := now().Sub(t)
 	return age >= -ahead && age <= c.age
-}
-
-// present takes a list that the provider left out for neither.
-func (c *Condition) present(set *Set) outcome {
-	if set.Has(c.path) {
-		return holdsIf(c.flag)
-	}
-	if _, err := set.lookupList(c.path); err != nil && !IsMissing(err) {
-		return unreadable(err)
-	}
-	return holdsIf(!c.flag)
 }

@@ -86,13 +86,18 @@ func (s Set) Contains(p Path, want string) (bool, error) {
 
 // lookupList is lookup for what a provider may leave out because it is long.
 func (s *Set) lookupList(p Path) (string, error) {
-	if !p.IsZero() {
-		first, _ := s.object.Get(p.segments[0])
-		if err := s.overage(p, first); err != nil {
-			return "", err
-		}
+	if err := s.leftOut(p); err != nil {
+		return "", err
 	}
 	return s.lookup(p)
+}
+
+func (s *Set) leftOut(p Path) error {
+	if p.IsZero() {
+		return nil
+	}
+	first, _ := s.object.Get(p.segments[0])
+	return s.overage(p, first)
 }
 
 // read returns the strings of a value in this form.

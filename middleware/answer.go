@@ -3,6 +3,7 @@ package middleware
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math"
 	"net/http"
@@ -48,6 +49,22 @@ func (f *Refusal) Reason() string {
 		return string(e.Reason)
 	}
 	return f.Code
+}
+
+// LogValue is a group of status, code and [Refusal.Reason]. Err is not in it, for a verifier or
+// policy of the program's own may write anything into it. A nil Refusal is an empty group.
+func (f *Refusal) LogValue() slog.Value { return slog.GroupValue(f.attrs()...) }
+
+// Format prints what LogValue has with every verb.
+func (f Refusal) Format(s fmt.State, _ rune) {
+	_, _ = fmt.Fprint(s, "middleware.Refusal", f.LogValue())
+}
+
+func (f *Refusal) attrs() []slog.Attr {
+	if f == nil {
+		return nil
+	}
+	return []slog.Attr{slog.Int("status", f.Status), slog.String("code", f.Code), slog.String("reason", f.Reason())}
 }
 
 // classOf maps an error to what a client should make of it.

@@ -157,6 +157,8 @@ func refusalCases(t *testing.T) []refusalCase {
 		{"RFC 9470: age", takes, sends, "", []middleware.Requirement{age}},
 		{"RFC 9470: acr and age", takes, sends, "", []middleware.Requirement{acr, age}},
 		{"RFC 9470: acr and age, with realm", with(takes, func(b *middleware.Bearer) { b.Realm = "reports" }), sends, "", []middleware.Requirement{age, acr}},
+		{"RFC 9470: acr and scopes", takes, sends, "", append([]middleware.Requirement{acr}, scopes...)},
+		{"RFC 9470: scopes and acr", takes, sends, "", append(scopes[:1:1], acr)},
 		{"RFC 9470: no credentials", takes, nil, "", []middleware.Requirement{acr}},
 
 		{"RFC 9449: no credentials", proof(nil, nil), nil, "", nil},

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -51,8 +50,9 @@ type Bearer struct {
 	PassPreflight bool
 
 	// KeepToken lets handlers have the token itself, by [Principal.Token] and in the
-	// Authorization header. Otherwise the header is taken away: a token that is handed on
-	// to another API lets that API act for the user here (RFC 9700 section 4.10).
+	// Authorization header or the cookie. Otherwise those are taken away: a token that is
+	// handed on to another API lets that API act for the user here (RFC 9700 section 4.10).
+	// Forms and queries stay as they came.
 	KeepToken bool
 	// EndAtExpiry ends the request's context when the token expires, with a minute of
 	// leeway for the clocks, for answers that take long: streams, WebSockets. The cause is
@@ -136,7 +136,8 @@ func (b *Bearer) judge(ctx context.Context, c *Credentials, scheme, raw string) 
 // log in otherwise, 403 if the token lacks a right, 503 with Retry-After if the token
 // could not be judged, 500 for mistakes of this program.
 //
-// Behind another Handler of the same Bearer only the requirements are checked.
+// Behind another Handler of the same Bearer only the requirements are checked. Behind one of
+// another Bearer, what that one found out does not count.
 func (b *Bearer) Handler(next http.Handler, require ...Requirement) http.Handler {
 	require = slices.Clone(require)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -154,11 +155,14 @@ func (b *Bearer) Handler(next http.Handler, require ...Requirement) http.Handler
 			return
 		}
 		b.traceEnd(r.Context(), start, Decision{Principal: p})
-		if p == nil || p == known { // nobody, or nobody new
+		switch p {
+		case known: // nobody new, or nobody at all
 			next.ServeHTTP(w, r)
-			return
+		case nil: // whom another Bearer let through is nobody here
+			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), principalKey{}, p)))
+		default:
+			b.letThrough(w, r, next, p)
 		}
-		b.letThrough(w, r, next, p)
 	})
 }
 
@@ -191,9 +195,8 @@ func (b *Bearer) letThrough(w http.ResponseWriter, r *http.Request, next http.Ha
 	ctx, cancel := b.WithPrincipal(r.Context(), p)
 	defer cancel()
 	r = r.WithContext(ctx)
-	if _, ok := r.Header["Authorization"]; ok && !b.KeepToken {
-		r.Header = maps.Clone(r.Header) // the caller's own stays as it was
-		delete(r.Header, "Authorization")
+	if !b.KeepToken {
+		r.Header = b.withoutToken(r.Header)
 	}
 	next.ServeHTTP(w, r)
 }

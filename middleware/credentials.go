@@ -2,6 +2,8 @@ package middleware
 
 import (
 	"crypto/tls"
+	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 )
@@ -30,6 +32,14 @@ type Credentials struct {
 	RemoteAddr string
 }
 
+// Format prints no more than what it is, with every verb: there is a token in it.
+func (c Credentials) Format(s fmt.State, _ rune) {
+	_, _ = s.Write([]byte("middleware.Credentials[redacted]"))
+}
+
+// LogValue redacts, as Format does.
+func (c Credentials) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(c)) }
+
 // gather reads a request. What only proofs need is not gathered for nobody.
 func (b *Bearer) gather(c *Credentials, r *http.Request) {
 	c.Authorization = r.Header["Authorization"]
@@ -39,8 +49,17 @@ func (b *Bearer) gather(c *Credentials, r *http.Request) {
 	c.DPoP, c.ClientCert = r.Header["Dpop"], r.Header["Client-Cert"]
 	c.Method, c.TLS, c.RemoteAddr = r.Method, r.TLS, r.RemoteAddr
 	if base := b.publicURL(); base != "" {
-		c.URL = strings.TrimSuffix(base, "/") + r.URL.EscapedPath()
+		c.URL = strings.TrimSuffix(base, "/") + rooted(r.URL.EscapedPath())
 	}
+}
+
+// rooted is a path that cannot go on with the host before it, as ".evil.example" would. Such
+// are left over by http.StripPrefix.
+func rooted(path string) string {
+	if path == "" || path[0] == '/' {
+		return path
+	}
+	return "/" + path
 }
 
 // publicURL is what stands before the path of a request.

@@ -3,6 +3,7 @@ package middleware
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/oidckit/oidckit/oidc"
 )
@@ -22,6 +23,7 @@ type DPoP struct {
 
 var (
 	errNoProofVerifier = errors.New("middleware: DPoP.Verifier is not set")
+	errNoProofs        = errors.New("middleware: Proofs must have an element, and none that is nil")
 	errNoPublicURL     = errors.New("middleware: Bearer.PublicURL is required for DPoP: what a proof is for is no matter of the Host header")
 )
 
@@ -88,10 +90,14 @@ func proofError(err error) string {
 // Proofs are several ProofVerifiers, each of which has to let a request through: *[DPoP] and
 // *[MTLS] for an API whose tokens are bound in one way, in the other, or in both. Unless
 // AllowUnbound is set in each, tokens must be bound in the ways of those where it is not.
+// Empty Proofs, or with a nil among them, refuse everything: 500.
 type Proofs []ProofVerifier
 
 // CheckProof implements [ProofVerifier].
 func (p Proofs) CheckProof(ctx context.Context, r ProofRequest, token *oidc.AccessToken) (all oidc.Confirmation, err error) {
+	if len(p) == 0 || slices.Contains(p, nil) {
+		return all, errNoProofs
+	}
 	for _, v := range p {
 		proven, err := v.CheckProof(ctx, r, token)
 		if err != nil {

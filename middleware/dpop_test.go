@@ -493,7 +493,13 @@ func TestM10_ProofsThatAreNotConfigured(t *testing.T) {
 		require.Equal(t, http.StatusInternalServerError, w.Code, name)
 	}
 	a := newDPoPAPI(t)
-	for _, proof := range []middleware.ProofVerifier{middleware.Proofs{}, (*middleware.MTLS)(nil), &middleware.MTLS{}} {
+	for _, proof := range []middleware.Proofs{nil, {}, {nil}, {a.bearer.Proof, nil}} {
+		a.bearer.Proof = proof
+		for _, token := range []string{a.token, a.tokenFor(nil)} {
+			require.Equal(t, http.StatusInternalServerError, a.serve(a.request(t, "Bearer", token)).Code)
+		}
+	}
+	for _, proof := range []middleware.ProofVerifier{(*middleware.MTLS)(nil), &middleware.MTLS{}} {
 		a.bearer.Proof = proof
 		require.Equal(t, http.StatusUnauthorized, a.serve(a.request(t, "DPoP", a.token, a.proof(t, nil, nil))).Code)
 		require.Equal(t, http.StatusUnauthorized, a.serve(a.request(t, "Bearer", a.token)).Code)

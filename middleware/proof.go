@@ -3,6 +3,8 @@ package middleware
 import (
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
 	"net/http"
 
 	"github.com/oidckit/oidckit/oidc"
@@ -23,6 +25,14 @@ type ProofRequest struct {
 	Scheme string // "Bearer" or "DPoP"
 	Token  string // as it was sent
 }
+
+// Format prints no more than what it is, with every verb: there is a token in it.
+func (r ProofRequest) Format(s fmt.State, _ rune) {
+	_, _ = s.Write([]byte("middleware.ProofRequest[redacted]"))
+}
+
+// LogValue redacts, as Format does.
+func (r ProofRequest) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(r)) }
 
 // A BoundVerifier is a [TokenVerifier] that also takes tokens which are bound to a key
 // ("cnf"), if the key is proved. [Bearer] calls it in place of Verify if it has a
@@ -54,7 +64,7 @@ const (
 // verify asks the verifier, and then for the proof.
 func (b *Bearer) verify(ctx context.Context, c *Credentials, scheme, raw string) (*oidc.AccessToken, error) {
 	if b.Proof == nil {
-		return b.Verifier.Verify(ctx, raw)
+		return b.verifyUnbound(ctx, raw)
 	}
 	v, ok := b.Verifier.(BoundVerifier)
 	if !ok {
@@ -64,6 +74,17 @@ func (b *Bearer) verify(ctx context.Context, c *Credentials, scheme, raw string)
 	return v.VerifyBound(ctx, raw, func(ctx context.Context, token *oidc.AccessToken) (oidc.Confirmation, error) {
 		return b.Proof.CheckProof(ctx, request, token)
 	})
+}
+
+// verifyUnbound does not leave it to the verifier to refuse tokens that are bound: "such a
+// protected resource MUST reject a DPoP-bound access token received as a bearer token" (RFC
+// 9449 section 7.2).
+func (b *Bearer) verifyUnbound(ctx context.Context, raw string) (*oidc.AccessToken, error) {
+	token, err := b.Verifier.Verify(ctx, raw)
+	if err == nil && token != nil && !token.Confirmation.IsZero() {
+		return nil, notBound("bound to a key, and Bearer.Proof is not set")
+	}
+	return token, err
 }
 
 // errNotBound is a mistake of the program: what its verifier does not know of cannot be

@@ -35,24 +35,47 @@ func (r Requirement) Check(p *Principal) error {
 
 // Authorize checks all requirements. If a scope is missing, or another login is wanted,
 // the error has what all of them need: a client that asked for one thing at a time would
-// lose the last one.
+// lose the last one. If both are, it is a *[StepUpError] with the scopes, in whatever order
+// they are required.
 func Authorize(p *Principal, require ...Requirement) error {
 	for i := range require {
 		if err := require[i].Check(p); err != nil {
-			return complete(err, require)
+			return complete(err, p, require)
 		}
 	}
 	return nil
 }
 
-func complete(err error, require []Requirement) error {
-	switch err.(type) { //nolint:errorlint // those of Requirements themselves: what a program's own check wraps stays its own
-	case *ScopeError:
-		return &ScopeError{Scopes: scopesOf(require)}
-	case *StepUpError:
-		return stepUpOf(require)
+func complete(err error, p *Principal, require []Requirement) error {
+	login, scope := wants(err)
+	if !login && !scope {
+		return err
 	}
-	return err
+	for _, r := range require {
+		if len(r.scopes)+len(r.acr) > 0 || r.maxAge != nil { // a program's own check is not asked for nothing
+			l, s := wants(r.Check(p))
+			login, scope = login || l, scope || s
+		}
+	}
+	if !login {
+		return &ScopeError{Scopes: scopesOf(require)}
+	}
+	e := stepUpOf(require)
+	if scope {
+		e.Scopes = scopesOf(require)
+	}
+	return e
+}
+
+// wants tells what a client must ask its provider for.
+func wants(err error) (login, scope bool) {
+	switch err.(type) { //nolint:errorlint // those of Requirements themselves: what a program's own check wraps stays its own
+	case *StepUpError:
+		return true, false
+	case *ScopeError:
+		return false, true
+	}
+	return false, false
 }
 
 func scopesOf(require []Requirement) (scopes []string) {
@@ -162,10 +185,14 @@ func RequirePolicy(policy Policy) Requirement {
 	return RequireFunc(func(p *Principal) error { return policy.Check(p.Claims) })
 }
 
-// RequireUser requires that a user is behind the token: see [Principal.Kind].
+// RequireUser requires that a user is behind the token, as [Bearer.Kind] says. Read at
+// [KindOf], which is the default, what it can tell of your provider's tokens: one of
+// no known kind is refused.
 func RequireUser() Requirement { return requireKind(KindUser) }
 
-// RequireMachine requires that a client acts for itself: see [Principal.Kind].
+// RequireMachine requires that a client acts for itself, as [Bearer.Kind] says. Read at
+// [KindOf], which is the default, what it can tell of your provider's tokens: one of
+// no known kind is refused.
 func RequireMachine() Requirement { return requireKind(KindMachine) }
 
 func requireKind(kind Kind) Requirement {

@@ -107,10 +107,40 @@ func TestAuthorizeTellsAllThatIsWanted(t *testing.T) {
 	require.Equal(t, []string{"gold", "diamond"}, stepUp.ACRValues)
 	require.Equal(t, time.Minute, *stepUp.MaxAge)
 	require.Contains(t, stepUp.Error(), "gold diamond")
+	require.Empty(t, stepUp.Scopes)
 
 	own := &middleware.RequirementError{Err: errors.New("own")}
 	require.NoError(t, middleware.Authorize(p))
 	require.ErrorIs(t, middleware.Authorize(p, middleware.RequireFunc(func(*middleware.Principal) error { return own })), oidckit.ErrForbidden)
+}
+
+// A login and a scope that are both missing are asked for together, whatever the order.
+func TestAuthorizeAsksForLoginAndScopes(t *testing.T) {
+	t.Parallel()
+	p := principal(t, oidc.AccessToken{Scopes: []string{"a"}}, `{}`)
+	asked := false
+	acr, age, b := middleware.RequireACR("gold"), middleware.RequireMaxAge(time.Hour), middleware.RequireScopes("a", "b")
+	own := middleware.RequireFunc(func(*middleware.Principal) error {
+		asked = true
+		return errors.New("own")
+	})
+	for _, all := range [][]middleware.Requirement{{acr, b, age}, {b, acr, age}, {b, own, age, acr}} {
+		var stepUp *middleware.StepUpError
+		require.ErrorAs(t, middleware.Authorize(p, all...), &stepUp)
+		require.Equal(t, []string{"gold"}, stepUp.ACRValues)
+		require.Equal(t, time.Hour, *stepUp.MaxAge)
+		require.Equal(t, []string{"a", "b"}, stepUp.Scopes)
+	}
+	require.False(t, asked)
+
+	var stepUp *middleware.StepUpError
+	require.ErrorAs(t, middleware.Authorize(p, acr, middleware.RequireScopes("a")), &stepUp)
+	require.Empty(t, stepUp.Scopes, "the token has them")
+	var missing *middleware.ScopeError
+	fulfilled := principal(t, oidc.AccessToken{}, `{"acr":"gold"}`)
+	require.ErrorAs(t, middleware.Authorize(fulfilled, b, acr), &missing)
+	var e *middleware.RequirementError
+	require.ErrorAs(t, middleware.Authorize(p, own, acr, b), &e)
 }
 
 func TestRequirementsOfNobody(t *testing.T) {
@@ -178,6 +208,23 @@ func TestKinds(t *testing.T) {
 		{"Entra ID, app", "object-id", "app", `{"idtyp":"app"}`, middleware.KindMachine},
 		{"Entra ID, app without azp", "object-id", "", `{"idtyp":"app"}`, middleware.KindMachine},
 		{"Auth0, machine", "app@clients", "app", `{"gty":"client-credentials"}`, middleware.KindMachine},
+		{"Okta, user", "ada@example.com", "", `{"cid":"0oa1"}`, middleware.KindUser},
+		{"Okta, machine", "0oa1", "", `{"cid":"0oa1"}`, middleware.KindMachine},
+		{"Entra ID v1 and AD FS, user", "pairwise", "", `{"appid":"app","oid":"object-id","scp":"a"}`, middleware.KindUser},
+		{"AD FS, machine", "app", "", `{"appid":"app"}`, middleware.KindMachine},
+		{"client_id before cid and appid", "alice", "app", `{"cid":"alice","appid":"alice"}`, middleware.KindUser},
+		{"client of another type", "alice", "", `{"cid":["alice"],"appid":1}`, middleware.KindUnknown},
+		{"Entra ID v1, app without idtyp", "object-id", "", `{"appid":"app","appidacr":"2","oid":"object-id"}`, middleware.KindMachine},
+		{"Entra ID v2, app without idtyp", "object-id", "app", `{"azpacr":"1","oid":"object-id","roles":["a"]}`, middleware.KindMachine},
+		{"Entra ID, user with roles alone", "pairwise", "app", `{"azpacr":"1","oid":"object-id","roles":["a"]}`, middleware.KindUser},
+		{"Azure AD B2C, user", "object-id", "app", `{"azpacr":"1","oid":"object-id","scp":"a"}`, middleware.KindUser},
+		{"Azure AD B2C, user without scope", "object-id", "app", `{"oid":"object-id"}`, middleware.KindUnknown},
+		{"Entra ID, public client", "object-id", "app", `{"azpacr":"0","oid":"object-id"}`, middleware.KindUnknown},
+		{"Keycloak, user", "uuid", "app", `{"preferred_username":"alice","sid":"1"}`, middleware.KindUser},
+		{"Keycloak, machine", "uuid", "app", `{"preferred_username":"service-account-app"}`, middleware.KindMachine},
+		{"Keycloak, machine in lower case", "uuid", "App", `{"preferred_username":"service-account-app"}`, middleware.KindMachine},
+		{"Keycloak, somebody who took that name", "uuid", "app", `{"preferred_username":"service-account-app","sid":"1"}`, middleware.KindUnknown},
+		{"Keycloak, somebody named like another client", "uuid", "app", `{"preferred_username":"service-account-other","sid":"1"}`, middleware.KindUser},
 		{"claims of another type", "alice", "app", `{"gty":["client-credentials"],"idtyp":true}`, middleware.KindUser},
 	} {
 		p := principal(t, oidc.AccessToken{Subject: tt.subject, ClientID: tt.client}, tt.claims)

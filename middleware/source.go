@@ -1,6 +1,7 @@
 package middleware
 
 import (
+	"maps"
 	"mime"
 	"net/http"
 	"net/url"
@@ -11,7 +12,9 @@ import (
 // The zero Source is no place. The functions that return one say what it costs.
 type Source struct {
 	find    func(r *http.Request) ([]string, error)
-	private bool // the answer must not be kept by caches that are shared
+	private bool   // the answer must not be kept by caches that are shared
+	query   bool   // it looks at the query
+	cookie  string // the one that it looks at
 }
 
 // FromForm takes the token from the field access_token of a form in the body (RFC 6750
@@ -21,14 +24,18 @@ func FromForm() Source { return Source{find: formTokens} }
 
 // FromCookie takes the token from a cookie. Browsers send cookies with what other sites
 // make them send: such requests are refused by the rules of [http.CrossOriginProtection],
-// if they are not safe (RFC 9110 section 9.2.1) or open a WebSocket.
+// if they are not safe (RFC 9110 section 9.2.1) or open a WebSocket. Handlers do not get the
+// cookie, unless KeepToken is set.
 func FromCookie(name string) Source {
-	return Source{find: func(r *http.Request) ([]string, error) { return cookieTokens(r, name) }}
+	return Source{
+		find:    func(r *http.Request) ([]string, error) { return cookieTokens(r, name) },
+		private: true, cookie: name,
+	}
 }
 
 // InsecureFromQuery takes the token from the parameter access_token of the URL (RFC 6750
 // section 2.3), which servers, proxies and browsers keep in logs and histories.
-func InsecureFromQuery() Source { return Source{find: queryTokens, private: true} }
+func InsecureFromQuery() Source { return Source{find: queryTokens, private: true, query: true} }
 
 // identify finds the token of a request, wherever it may be, and who sends it.
 func (b *Bearer) identify(w http.ResponseWriter, r *http.Request) (*Principal, string, error) {
@@ -67,8 +74,13 @@ func (b *Bearer) tokensElsewhere(w http.ResponseWriter, r *http.Request) (tokens
 		if err != nil {
 			return nil, err
 		}
+		if !s.query && len(found) > 0 && hasTokenInQuery(r.URL.RawQuery) {
+			return nil, ErrMalformed
+		}
 		if s.private && len(found) > 0 {
-			w.Header().Set("Cache-Control", "private") // RFC 6750 section 2.3
+			// RFC 6750 section 2.3. Only Authorization keeps shared caches from it unasked (RFC
+			// 9111 section 3.5).
+			w.Header().Set("Cache-Control", "private")
 		}
 		tokens = append(tokens, found...)
 	}
@@ -81,6 +93,9 @@ const maxForm = 1 << 20
 func formTokens(r *http.Request) ([]string, error) {
 	// Another body is not ours to read, whatever is wrong with what it is called.
 	if mediaType, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); mediaType != "application/x-www-form-urlencoded" {
+		return nil, nil
+	}
+	if r.Body == nil { // as http.NewRequest has it, for want of one
 		return nil, nil
 	}
 	r.Body = http.MaxBytesReader(nil, r.Body, maxForm)
@@ -106,6 +121,36 @@ func cookieTokens(r *http.Request, name string) (tokens []string, err error) {
 		err = checkOrigin(r)
 	}
 	return tokens, err
+}
+
+// withoutToken is a copy of h that lacks the token; the caller's own stays as it was.
+func (b *Bearer) withoutToken(h http.Header) http.Header {
+	h = maps.Clone(h)
+	delete(h, "Authorization")
+	for _, s := range b.Sources {
+		if s.cookie != "" {
+			removeCookie(h, s.cookie)
+		}
+	}
+	return h
+}
+
+// removeCookie leaves the other cookies as they were sent.
+func removeCookie(h http.Header, name string) {
+	var kept []string
+	for _, line := range h["Cookie"] {
+		for pair := range strings.SplitSeq(line, ";") {
+			pair = strings.TrimSpace(pair)
+			if found, _, _ := strings.Cut(pair, "="); pair != "" && strings.TrimSpace(found) != name {
+				kept = append(kept, pair)
+			}
+		}
+	}
+	if len(kept) == 0 {
+		delete(h, "Cookie")
+		return
+	}
+	h["Cookie"] = []string{strings.Join(kept, "; ")} // one line (RFC 6265 section 5.4)
 }
 
 // checkOrigin refuses what another site made a browser send. A WebSocket begins with GET,

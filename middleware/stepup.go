@@ -16,6 +16,7 @@ import (
 type StepUpError struct {
 	ACRValues []string       // one of them is wanted, best first; empty if any will do
 	MaxAge    *time.Duration // since the login; nil if it does not matter
+	Scopes    []string       // all that are required, if one is missing too
 }
 
 func (e *StepUpError) Error() string {
@@ -32,6 +33,9 @@ func (e *StepUpError) params() (params []string) {
 	}
 	if e.MaxAge != nil {
 		params = append(params, "max_age", strconv.FormatInt(int64(e.MaxAge.Seconds()), 10))
+	}
+	if len(e.Scopes) > 0 {
+		params = append(params, "scope", strings.Join(e.Scopes, " "))
 	}
 	return params
 }

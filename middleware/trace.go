@@ -2,6 +2,8 @@ package middleware
 
 import (
 	"context"
+	"fmt"
+	"log/slog"
 	"time"
 )
 
@@ -19,6 +21,18 @@ type Decision struct {
 	Principal *Principal
 	Refusal   *Refusal
 	Took      time.Duration // by the Bearer's clock
+}
+
+// LogValue is a group of what may stand in any log: the status, code and reason of a refusal,
+// the issuer of a principal, and took. Who it is and what was wrong in words are left out.
+func (d Decision) LogValue() slog.Value {
+	attrs := append(d.Refusal.attrs(), d.Principal.attrs()...)
+	return slog.GroupValue(append(attrs, slog.Duration("took", d.Took))...)
+}
+
+// Format prints what LogValue has with every verb.
+func (d Decision) Format(s fmt.State, _ rune) {
+	_, _ = fmt.Fprint(s, "middleware.Decision", d.LogValue())
 }
 
 func (b *Bearer) tracing() bool { return b != nil && b.Trace != nil && b.Trace.Decided != nil }

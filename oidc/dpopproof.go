@@ -75,6 +75,14 @@ type ProofRequest struct {
 	JWKThumbprint string
 }
 
+// Format prints the method with every verb: a proof or token is for nobody's log.
+func (r ProofRequest) Format(f fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(f, "oidc.ProofRequest(%s)", r.Method)
+}
+
+// MarshalText redacts, as Format does.
+func (r ProofRequest) MarshalText() ([]byte, error) { return []byte(fmt.Sprint(r)), nil }
+
 const (
 	maxProof      = 8 << 10
 	defaultProofs = 1 << 18

@@ -751,3 +751,16 @@ func TestM09_PathsThatNoProofCanBeFor(t *testing.T) {
 		requireRefused(t, check(t, newProofVerifier(t), r), oidc.ReasonProof, "htu")
 	}
 }
+
+// G10: a request for a proof prints neither token nor proof.
+func TestG10_ProofRequestsPrintNothing(t *testing.T) {
+	t.Parallel()
+	r := oidc.ProofRequest{Proofs: []string{marker}, AccessToken: marker, URL: "https://api.example/" + marker, Method: "GET"}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
+		require.NotContains(t, fmt.Sprintf(verb, r), marker)
+		require.NotContains(t, fmt.Sprintf(verb, &r), marker)
+	}
+	text, err := json.Marshal(r)
+	require.NoError(t, err)
+	require.NotContains(t, string(text), marker)
+}
