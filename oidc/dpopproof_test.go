@@ -697,7 +697,7 @@ func FuzzProofIsForOneRequest(f *testing.F) {
 
 // Normalization settles: what is normal stays so, has no query, and none is missed.
 func FuzzNormalTargetIsNormal(f *testing.F) {
-	for _, seed := range []string{"https://api.example/%7e", "HTTPS://API.EXAMPLE:443/~?x#y", "https://api.example/a%2fb%", "http://[::1]:80"} {
+	for _, seed := range []string{"https://api.example/%7e", "HTTPS://API.EXAMPLE:443/~?x#y", "https://api.example/a%2fb%", "http://[::1]:80", "http://0%bb", "http://[::1%25a]/"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

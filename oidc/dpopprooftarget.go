@@ -23,10 +23,12 @@ func normalTarget(text string) (string, bool) {
 	return origin(u) + normalPath(u.EscapedPath()), true
 }
 
-// hasHost: net/url takes colons in names, but they are for addresses in brackets, and ports.
+// hasHost: net/url takes colons in names, but they are for addresses in brackets, and ports;
+// and it decodes what is percent-encoded, which no name of a host is.
 func hasHost(u *url.URL) bool {
 	name := u.Hostname()
-	return name != "" && (u.Host[0] == '[' || !strings.Contains(name, ":"))
+	odd := func(r rune) bool { return !isAlphanumeric(r) && !strings.ContainsRune("-._:[]", r) }
+	return name != "" && !strings.ContainsFunc(u.Host, odd) && (u.Host[0] == '[' || !strings.Contains(name, ":"))
 }
 
 // isWeb: url.Parse has written the scheme in lower case.
