@@ -19,8 +19,9 @@ type ClientConfig struct {
 	ClientID string
 	// ClientSecret is empty for a public client.
 	ClientSecret clientauth.Secret
-	// ClientAuth is how the client proves itself; nil means by ClientSecret, with
-	// client_secret_basic or client_secret_post as the provider's metadata say.
+	// ClientAuth is how the client proves itself; nil means by ClientSecret, in the first of
+	// client_secret_basic, client_secret_post and client_secret_jwt that the provider's
+	// metadata list, or by nothing if that is empty: see clientauth.Auto.
 	ClientAuth clientauth.Method
 	// ClientCertificate is presented to the provider, at its mtls_endpoint_aliases if it
 	// has such: it binds access tokens to the certificate (RFC 8705 section 3) whatever

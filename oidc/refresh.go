@@ -122,7 +122,7 @@ func (c *Client) refreshedIDToken(ctx context.Context, old *IDToken, answer *tok
 	if answer.IDToken == "" || old == nil {
 		return old, nil
 	}
-	id, err := c.idTokens.verify(ctx, answer.IDToken, func(payload) error { return nil }) // sameLogin compares the nonce
+	id, err := c.idTokens.verify(ctx, answer.IDToken, func(payload) error { return nil }) // continues compares the nonce
 	if err != nil {
 		return nil, err
 	}
