@@ -1,6 +1,7 @@
 package middleware
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -110,12 +111,17 @@ func (b *Bearer) authenticate(ctx context.Context, c *Credentials) (p *Principal
 
 // judge makes a principal of a token.
 func (b *Bearer) judge(ctx context.Context, c *Credentials, scheme, raw string) (*Principal, error) {
+	if len(raw) > maxToken || !b.refusesGrammar() {
+		if err := checkToken(raw); err != nil {
+			return nil, err
+		}
+	}
 	if b == nil || b.Verifier == nil {
 		return nil, errNotConfigured
 	}
 	token, err := b.verify(ctx, c, scheme, raw)
 	if err != nil {
-		return nil, err
+		return nil, cmp.Or(checkToken(raw), err)
 	}
 	if token == nil {
 		return nil, errNotConfigured
@@ -159,7 +165,7 @@ func (b *Bearer) Handler(next http.Handler, require ...Requirement) http.Handler
 		case known: // nobody new, or nobody at all
 			next.ServeHTTP(w, r)
 		case nil: // whom another Bearer let through is nobody here
-			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), principalKey{}, p)))
+			next.ServeHTTP(w, r.WithContext(principalContext{r.Context(), p}))
 		default:
 			b.letThrough(w, r, next, p)
 		}
@@ -205,7 +211,7 @@ func (b *Bearer) letThrough(w http.ResponseWriter, r *http.Request, next http.Ha
 // ends as EndAtExpiry says. It is for other transports than HTTP. The caller must call
 // cancel.
 func (b *Bearer) WithPrincipal(ctx context.Context, p *Principal) (_ context.Context, cancel context.CancelFunc) {
-	ctx = context.WithValue(ctx, principalKey{}, p)
+	ctx = principalContext{ctx, p}
 	if b == nil || !b.EndAtExpiry || p == nil || p.AccessToken == nil || p.Expiry.IsZero() { // an opaque token may not say
 		return ctx, func() {}
 	}
@@ -250,7 +256,21 @@ func (b *Bearer) parse(values []string) (scheme, token string, err error) {
 	default:
 		return "", "", ErrNoCredentials
 	}
-	return scheme, token, checkToken(token)
+	return scheme, token, nil
+}
+
+// refusesGrammar reports whether Verifier lets no other characters pass than those of a
+// token, nor hands them to anybody, so that they are looked at only once it has refused: a
+// token that it knows already is longer read than looked up.
+func (b *Bearer) refusesGrammar() bool {
+	if b == nil {
+		return false
+	}
+	switch b.Verifier.(type) {
+	case *oidc.AccessTokenVerifier, *oidc.Issuers:
+		return true
+	}
+	return false
 }
 
 // maxToken is the longest token that is looked at, in bytes.
