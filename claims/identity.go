@@ -25,6 +25,15 @@ type Identity struct {
 	Origins Origins `json:"origins"`
 }
 
+// VerifiedEmail returns the e-mail address if the provider says that it has verified it. It
+// says how to reach somebody, not who it is: accounts are found by Issuer and Subject.
+func (id *Identity) VerifiedEmail() (address string, ok bool) {
+	if id == nil || !id.EmailVerified || id.Email == "" {
+		return "", false
+	}
+	return id.Email, true
+}
+
 // Origins says where the parts of an [Identity] came from. What is not there came from
 // nowhere.
 type Origins struct {

@@ -29,6 +29,7 @@ func (s *Set) isZero() bool { return s.raw == "" }
 // A Mapper makes identities by a [Mapping]. It may be shared.
 type Mapper struct {
 	mapping Mapping
+	named   []Source // before DefaultOrder was filled in
 }
 
 // NewMapper returns the Mapper of a mapping, of which it keeps a copy. Errors are of the
@@ -37,11 +38,17 @@ func NewMapper(m Mapping) (*Mapper, error) {
 	if err := m.check(); err != nil {
 		return nil, err
 	}
+	named := slices.Concat(m.From, m.Username.From, m.Name.From, m.Email.From, m.Roles.From, m.Groups.From)
 	m.From = order(m.From, DefaultOrder())
 	m.Username, m.Name, m.Email = m.text(m.Username), m.text(m.Name), m.text(m.Email)
 	m.Roles, m.Groups = m.list(m.Roles), m.list(m.Groups)
-	return &Mapper{mapping: m}, nil
+	return &Mapper{mapping: m, named: named}, nil
 }
+
+// Names reports whether the mapping names a source, for all claims or for one: whoever makes
+// identities has to have it then. What it does not name is asked in [DefaultOrder] if it is
+// there.
+func (m *Mapper) Names(source Source) bool { return slices.Contains(m.named, source) }
 
 func (m *Mapping) text(c TextClaim) TextClaim {
 	c.Paths, c.From = slices.Clone(c.Paths), order(c.From, m.From)

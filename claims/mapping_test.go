@@ -157,6 +157,41 @@ func TestMapperKeepsACopy(t *testing.T) {
 	require.Equal(t, []string{"g"}, id.Groups)
 }
 
+// A source that is named has to be there; one of the default order is taken if it is.
+func TestMapperNamesSources(t *testing.T) {
+	t.Parallel()
+	from := []claims.Source{claims.FromAccessToken}
+	text := claims.TextClaim{Paths: []claims.Path{claims.P("a")}, From: from}
+	list := claims.ListClaim{Paths: []claims.Pattern{claims.P("a").Pattern()}, From: from}
+	for name, m := range map[string]claims.Mapping{
+		"From": {From: from}, "Username": {Username: text}, "Name": {Name: text}, "Email": {Email: text}, "Roles": {Roles: list}, "Groups": {Groups: list},
+	} {
+		made := mapper(t, m)
+		require.True(t, made.Names(claims.FromAccessToken), name)
+		require.False(t, made.Names(claims.FromUserInfo), name)
+	}
+	list.From = nil
+	require.False(t, mapper(t, claims.Mapping{Roles: list}).Names(claims.FromAccessToken))
+}
+
+func TestNeeds32_VerifiedEmail(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		id *claims.Identity
+		ok bool
+	}{
+		{&claims.Identity{Email: "a@example.com", EmailVerified: true}, true},
+		{&claims.Identity{Email: "a@example.com"}, false},
+		{&claims.Identity{EmailVerified: true}, false},
+		{&claims.Identity{}, false},
+		{nil, false},
+	} {
+		address, ok := tt.id.VerifiedEmail()
+		require.Equal(t, tt.ok, ok)
+		require.Equal(t, map[bool]string{true: "a@example.com"}[tt.ok], address)
+	}
+}
+
 // Identity is (iss, sub), of all sources the same.
 func TestIdentityIsOfOnePerson(t *testing.T) {
 	t.Parallel()

@@ -49,6 +49,9 @@ type Config struct {
 	// proxy.
 	PublicOnly bool
 
+	// Timeout is how long a request may take, its answer included; default 10 s, at most a
+	// minute.
+	Timeout time.Duration
 	// RefreshAfter is how long metadata are fresh; default 24 h. They are read anew
 	// when somebody asks after 80 to 90 % of it, at random, and serve meanwhile.
 	RefreshAfter time.Duration
@@ -71,7 +74,8 @@ func (cfg Config) Format(f fmt.State, _ rune) {
 // transport is what package fetch needs to know of cfg.
 func (cfg *Config) transport() fetch.Config {
 	return fetch.Config{
-		HTTPClient: cfg.HTTPClient, Header: cfg.Header, InsecureHTTP: cfg.InsecureHTTP, PublicOnly: cfg.PublicOnly, Now: cfg.Now,
+		HTTPClient: cfg.HTTPClient, Header: cfg.Header, InsecureHTTP: cfg.InsecureHTTP, PublicOnly: cfg.PublicOnly,
+		Timeout: cfg.Timeout, Now: cfg.Now,
 	}
 }
 
@@ -84,6 +88,9 @@ func (cfg Config) clone() Config {
 }
 
 func (cfg *Config) setDefaults() {
+	if cfg.Timeout == 0 {
+		cfg.Timeout = fetch.Timeout
+	}
 	if cfg.RefreshAfter <= 0 {
 		cfg.RefreshAfter = 24 * time.Hour
 	}

@@ -53,7 +53,7 @@ func New(cfg Config) (*Remote, error) {
 	}
 	r.setOverride(&cfg.Override)
 	r.doc = refresh.New(refresh.Config[*Metadata]{
-		What: "provider metadata", Fetch: r.load, Timeout: fetch.Timeout,
+		What: "provider metadata", Fetch: r.load, Timeout: cfg.Timeout,
 		Cooldown: cfg.Cooldown, MaxStale: forever, Jitter: true, RetryAfter: fetch.RetryAfter, Now: cfg.Now,
 	})
 	return r, nil

@@ -25,6 +25,7 @@ type loader struct {
 	locate       func(ctx context.Context, suspect bool) (string, error)
 	client       *fetch.Client
 	refreshAfter time.Duration
+	maxFresh     time.Duration // 0 is no limit
 	trace        *Trace
 	now          func() time.Time
 	suspects     func() bool
@@ -84,6 +85,7 @@ func (l *loader) fetch(ctx context.Context) (*snapshot, error) {
 		return &snapshot{}, err
 	}
 	freshFor, told := freshness(resp.Header, l.now)
+	freshFor = l.atMost(freshFor)
 	if resp.Status == http.StatusNotModified {
 		if told { // else what the answer said that it stands for (RFC 9111 section 4.3.4)
 			l.origin.freshFor = freshFor
@@ -97,10 +99,17 @@ func (l *loader) fetch(ctx context.Context) (*snapshot, error) {
 		return &snapshot{}, err
 	}
 	if !told {
-		freshFor = l.refreshAfter
+		freshFor = l.atMost(l.refreshAfter)
 	}
 	l.origin = origin{url: target, etag: etagOf(resp.Header), freshFor: freshFor}
 	return replace(l.last, set), nil
+}
+
+func (l *loader) atMost(d time.Duration) time.Duration {
+	if l.maxFresh > 0 {
+		return min(d, l.maxFresh)
+	}
+	return d
 }
 
 // etagOf returns an ETag that is short enough to be kept.

@@ -35,6 +35,9 @@ type RemoteConfig struct {
 	// HTTPClient must then leave dialling to us.
 	PublicOnly bool
 
+	// Timeout is how long a request may take, its answer included; default 10 s, at most a
+	// minute.
+	Timeout time.Duration
 	// RefreshAfter is how long a set is fresh if the answer does not say so with
 	// Cache-Control or Expires; default 10 min. What the answer says counts within a
 	// minute and a day, no-cache and no-store as a minute, all from the start of the
@@ -43,6 +46,9 @@ type RemoteConfig struct {
 	// fresh; who comes later waits for the fetch, two seconds at most, unless one has just
 	// failed.
 	RefreshAfter time.Duration
+	// MaxFresh is the longest that a set is fresh, whatever the answer says; 0 is no limit of
+	// our own.
+	MaxFresh time.Duration
 	// MaxStale is how long a set serves after it was fresh if it cannot be fetched;
 	// default 24 h. After that nothing verifies (oidckit.ErrUnavailable).
 	MaxStale time.Duration
@@ -90,7 +96,8 @@ func NewRemote(cfg RemoteConfig) (*Remote, error) {
 		return nil, errors.New("jwks: set exactly one of RemoteConfig.URL and RemoteConfig.Locate")
 	}
 	client := fetch.Config{
-		HTTPClient: cfg.HTTPClient, Header: cfg.Header, InsecureHTTP: cfg.InsecureHTTP, PublicOnly: cfg.PublicOnly, Now: cfg.Now,
+		HTTPClient: cfg.HTTPClient, Header: cfg.Header, InsecureHTTP: cfg.InsecureHTTP, PublicOnly: cfg.PublicOnly,
+		Timeout: cfg.Timeout, Now: cfg.Now,
 	}
 	if err := client.Check(); err != nil {
 		return nil, fmt.Errorf("jwks: RemoteConfig.%w", err)
@@ -100,6 +107,10 @@ func NewRemote(cfg RemoteConfig) (*Remote, error) {
 			return nil, fmt.Errorf("jwks: RemoteConfig.URL: %w", err)
 		}
 	}
+	if cfg.MaxFresh < 0 {
+		return nil, errors.New("jwks: RemoteConfig.MaxFresh must not be negative")
+	}
+	setDefault(&cfg.Timeout, fetch.Timeout)
 	setDefault(&cfg.RefreshAfter, 10*time.Minute)
 	setDefault(&cfg.MaxStale, 24*time.Hour)
 	setDefault(&cfg.Cooldown, 10*time.Second)
@@ -111,12 +122,12 @@ func NewRemote(cfg RemoteConfig) (*Remote, error) {
 
 func newRemote(cfg RemoteConfig, client *fetch.Client) *Remote {
 	r := &Remote{loader: loader{
-		url: cfg.URL, locate: cfg.Locate, client: client, refreshAfter: cfg.RefreshAfter,
+		url: cfg.URL, locate: cfg.Locate, client: client, refreshAfter: cfg.RefreshAfter, maxFresh: cfg.MaxFresh,
 		trace: cfg.Trace, now: cfg.Now, teller: teller{logger: cfg.Logger},
 	}}
 	r.loader.suspects = r.misses.many
 	r.set = refresh.New(refresh.Config[*snapshot]{
-		What: "verification keys", Fetch: r.loader.load, Done: r.loader.done, RetryAfter: fetch.RetryAfter, Timeout: 2 * fetch.Timeout,
+		What: "verification keys", Fetch: r.loader.load, Done: r.loader.done, RetryAfter: fetch.RetryAfter, Timeout: 2 * cfg.Timeout,
 		Cooldown: cfg.Cooldown, MaxStale: cfg.MaxStale, Jitter: true, Now: cfg.Now,
 	})
 	return r

@@ -165,7 +165,7 @@ func (b *Bearer) Handler(next http.Handler, require ...Requirement) http.Handler
 		case known: // nobody new, or nobody at all
 			next.ServeHTTP(w, r)
 		case nil: // whom another Bearer let through is nobody here
-			next.ServeHTTP(w, r.WithContext(principalContext{r.Context(), p}))
+			next.ServeHTTP(w, r.WithContext(withPrincipal(r.Context(), p)))
 		default:
 			b.letThrough(w, r, next, p)
 		}
@@ -211,7 +211,7 @@ func (b *Bearer) letThrough(w http.ResponseWriter, r *http.Request, next http.Ha
 // ends as EndAtExpiry says. It is for other transports than HTTP. The caller must call
 // cancel.
 func (b *Bearer) WithPrincipal(ctx context.Context, p *Principal) (_ context.Context, cancel context.CancelFunc) {
-	ctx = principalContext{ctx, p}
+	ctx = withPrincipal(ctx, p)
 	if b == nil || !b.EndAtExpiry || p == nil || p.AccessToken == nil || p.Expiry.IsZero() { // an opaque token may not say
 		return ctx, func() {}
 	}
@@ -228,11 +228,14 @@ func (b *Bearer) now() time.Time {
 	return b.Now()
 }
 
+func (b *Bearer) isPreflight(r *http.Request) bool {
+	return b != nil && b.PassPreflight && isPreflight(r)
+}
+
 // isPreflight tells a CORS preflight from other OPTIONS requests (Fetch standard, section
 // "CORS-preflight fetch"). It has no credentials, so one that has some is no preflight.
-func (b *Bearer) isPreflight(r *http.Request) bool {
-	return b != nil && b.PassPreflight && r.Method == http.MethodOptions &&
-		len(r.Header["Origin"]) == 1 && len(r.Header["Access-Control-Request-Method"]) == 1 &&
+func isPreflight(r *http.Request) bool {
+	return r.Method == http.MethodOptions && len(r.Header["Origin"]) == 1 && len(r.Header["Access-Control-Request-Method"]) == 1 &&
 		len(r.Header["Authorization"]) == 0
 }
 

@@ -1,36 +1,20 @@
 package middleware
 
 import (
-	"crypto/aes"
-	"crypto/cipher"
-	"crypto/rand"
-	"crypto/sha256"
 	"encoding/base64"
-	"encoding/json"
 	"net/http"
-	"strings"
 	"time"
-
-	"github.com/oidckit/oidckit/oidc"
 )
 
-// Names of cookies. Each login under way has one of its own, named by its state,
-// so that two tabs do not disturb each other.
-const (
-	sessionCookie = "oidckit_session"
-	flowPrefix    = "oidckit_login_"
-)
-
-// maxFlows is how many logins one browser has under way. Beyond it, all begin
-// anew: a browser that sends more cookies than a server takes is locked out.
-const maxFlows = 8
-
-func (l *Login) secure() bool { return l.redirect.Scheme == "https" }
+// maxCookieLine is how many bytes one Set-Cookie line may have, name and attributes and
+// all: browsers drop one of more than 4096, some by the line and some by name and value.
+const maxCookieLine = 3800
 
 // cookieName adds the prefix that keeps other hosts and plain http from setting
 // the cookie (RFC 6265bis section 4.1.3.2), where https makes it possible.
 func (l *Login) cookieName(name string) string {
-	if l.secure() {
+	name = l.cfg.CookieName + "_" + name
+	if l.secure {
 		return "__Host-" + name
 	}
 	return name
@@ -46,115 +30,62 @@ func (l *Login) cookie(r *http.Request, name string) (string, bool) {
 	return found[0].Value, true
 }
 
-// setCookie sets a cookie for the given time; none deletes it. Lax lets it come
-// along when the provider sends the browser back.
-func (l *Login) setCookie(w http.ResponseWriter, name, value string, life time.Duration) {
+// newCookie makes a cookie for the given time; none deletes it.
+func (l *Login) newCookie(name, value string, life time.Duration, sameSite http.SameSite) *http.Cookie {
 	c := &http.Cookie{ //nolint:gosec // G124: on loopback without TLS a Secure cookie would not come back
 		Name: l.cookieName(name), Value: value, Path: "/",
-		Secure: l.secure(), HttpOnly: true, SameSite: http.SameSiteLaxMode,
+		Secure: l.secure || sameSite == http.SameSiteNoneMode, HttpOnly: true, SameSite: sameSite,
 		MaxAge: int(life.Seconds()),
 	}
 	if life <= 0 {
 		c.MaxAge = -1
 	}
-	http.SetCookie(w, c)
+	return c
 }
 
-func flowCookie(state string) string {
-	sum := sha256.Sum256([]byte(state))
-	return flowPrefix + base64.RawURLEncoding.EncodeToString(sum[:12])
+// flowSameSite is that of logins under way: a form that the provider has the browser post is
+// another site's, and comes with cookies of SameSite=None alone.
+func (l *Login) flowSameSite() http.SameSite { return noneIf(l.cfg.FormPost) }
+
+// sessionSameSite is that of sessions: Lax comes along when the provider sends the browser
+// back, and not into a frame of the provider's.
+func (l *Login) sessionSameSite() http.SameSite { return noneIf(l.cfg.FrontChannelLogout) }
+
+// dropSameSite is that of what takes the cookie of a session away: in a frame or a form of
+// another site browsers take no other Set-Cookie, not even one that deletes (RFC 6265bis
+// section 5.7).
+func (l *Login) dropSameSite() http.SameSite {
+	return noneIf(l.cfg.FormPost || l.cfg.FrontChannelLogout)
 }
 
-// maxReturnTo is how many bytes of JSON a path may have to be kept with a flow: a
-// cookie of more than 4096 bytes is dropped by browsers, and the login with it.
-const maxReturnTo = 1024
-
-type keptFlow struct {
-	Flow     []byte `json:"f"`
-	ReturnTo string `json:"r"`
+func noneIf(elsewhere bool) http.SameSite {
+	if elsewhere {
+		return http.SameSiteNoneMode
+	}
+	return http.SameSiteLaxMode
 }
 
-func (l *Login) keepFlow(w http.ResponseWriter, r *http.Request, flow *oidc.Flow, returnTo string) error {
-	binary, err := flow.MarshalBinary()
+// strictBase64 has one text for each value.
+var strictBase64 = base64.RawURLEncoding.Strict()
+
+// seal makes the value of a cookie.
+func (l *Login) seal(name, purpose string, plain []byte) string {
+	return strictBase64.EncodeToString(l.keys.Seal(purpose, l.sealContext(name), plain))
+}
+
+// open returns what seal was given for the same name and purpose; it overwrites text. stale
+// reports that it ought to be sealed again, for its key is not the first one any more.
+func (l *Login) open(name, purpose string, text []byte) (plain []byte, stale, ok bool) {
+	size, err := strictBase64.Decode(text, text)
 	if err != nil {
-		return err
+		return nil, false, false
 	}
-	if quoted, err := json.Marshal(returnTo); err != nil || len(quoted) > maxReturnTo {
-		returnTo = "/"
-	}
-	plain, err := json.Marshal(keptFlow{Flow: binary, ReturnTo: returnTo})
-	if err != nil {
-		return err
-	}
-	l.limitFlows(w, r)
-	name := flowCookie(flow.State())
-	l.setCookie(w, name, l.flows.seal(plain, name), oidc.FlowLifetime)
-	return nil
+	plain, stale, err = l.keys.Open(purpose, l.sealContext(name), text[:size])
+	return plain, stale, err == nil
 }
 
-func (l *Login) limitFlows(w http.ResponseWriter, r *http.Request) {
-	var old []string
-	prefix := l.cookieName(flowPrefix)
-	for _, c := range r.Cookies() {
-		if strings.HasPrefix(c.Name, prefix) {
-			old = append(old, strings.TrimPrefix(c.Name, l.cookieName("")))
-		}
-	}
-	if len(old) >= maxFlows {
-		for _, name := range old[:min(len(old), 4*maxFlows)] {
-			l.setCookie(w, name, "", 0)
-		}
-	}
-}
-
-// takeFlow returns the login that a callback belongs to, and deletes its cookie
-// whatever comes of it. There is none if the cookie is not ours.
-func (l *Login) takeFlow(w http.ResponseWriter, r *http.Request, state string) (flow *oidc.Flow, returnTo string) {
-	name := flowCookie(state)
-	sealed, ok := l.cookie(r, name)
-	if !ok {
-		return nil, ""
-	}
-	l.setCookie(w, name, "", 0)
-	plain, ok := l.flows.open(sealed, name)
-	if !ok {
-		return nil, ""
-	}
-	var kept keptFlow
-	flow = new(oidc.Flow)
-	if json.Unmarshal(plain, &kept) != nil || flow.UnmarshalBinary(kept.Flow) != nil {
-		return nil, ""
-	}
-	return flow, l.returnTo(kept.ReturnTo)
-}
-
-// A sealer encrypts and authenticates cookies with a key of this process, bound
-// to the cookie's name.
-type sealer struct{ aead cipher.AEAD }
-
-func newSealer() sealer {
-	key := make([]byte, 32)
-	_, _ = rand.Read(key) // never fails: crypto/rand ends the program instead
-	block, err := aes.NewCipher(key)
-	if err != nil {
-		panic(err) // unreachable: the key has a length that AES knows
-	}
-	aead, err := cipher.NewGCMWithRandomNonce(block)
-	if err != nil {
-		panic(err) // unreachable: AES has the block size of GCM
-	}
-	return sealer{aead}
-}
-
-func (s sealer) seal(plain []byte, purpose string) string {
-	return base64.RawURLEncoding.EncodeToString(s.aead.Seal(nil, nil, plain, []byte(purpose))) //nolint:gosec // G407: this AEAD makes its nonce itself
-}
-
-func (s sealer) open(sealed, purpose string) ([]byte, bool) {
-	data, err := base64.RawURLEncoding.Strict().DecodeString(sealed)
-	if err != nil {
-		return nil, false
-	}
-	plain, err := s.aead.Open(nil, nil, data, []byte(purpose))
-	return plain, err == nil
+// sealContext binds a cookie to its name and the host that it is for. One that another cookie
+// or another application with the same keys was given is none.
+func (l *Login) sealContext(name string) string {
+	return l.origin + l.base + " " + l.cookieName(name)
 }

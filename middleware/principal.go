@@ -12,13 +12,15 @@ import (
 	"github.com/oidckit/oidckit/oidc"
 )
 
-// A Principal is who sends a request, as its access token says. It may be shared, and must
-// not be changed. Printing it shows the issuer alone.
+// A Principal is who sends a request, as its access token says, or the session of a [Login]:
+// then it has the members that follow from that, see [Principal.Session]. It may be shared, and
+// must not be changed. Printing it shows the issuer alone.
 type Principal struct {
 	*oidc.AccessToken
 	by     *Bearer // who found out; nil if somebody else made it
 	scheme string
-	raw    string // the token, if it is kept
+	raw    string       // the token, if it is kept
+	from   *sessionPart // nil for a token
 }
 
 // Token returns the token itself, if [Bearer.KeepToken] is set. It is for calls in the
@@ -43,18 +45,25 @@ func (p *Principal) attrs() []slog.Attr {
 	return []slog.Attr{slog.String("issuer", p.Issuer)}
 }
 
-// Kind returns whether a user or a machine is behind the token.
+// Kind returns whether a user or a machine is behind the token. Sessions are those of users.
 func (p *Principal) Kind() Kind {
 	switch {
 	case p == nil || p.AccessToken == nil:
 		return KindUnknown
+	case p.from != nil:
+		return KindUser
 	case p.by != nil && p.by.Kind != nil:
 		return p.by.Kind(p.AccessToken)
 	}
 	return KindOf(p.AccessToken)
 }
 
-func (p *Principal) now() time.Time { return p.by.now() }
+func (p *Principal) now() time.Time {
+	if p.from != nil {
+		return p.from.now()
+	}
+	return p.by.now()
+}
 
 // A Kind of principals.
 type Kind string
@@ -129,8 +138,12 @@ type principalKey struct{}
 // principalContext is what context.WithValue would make, of half the size: every request has
 // one.
 type principalContext struct {
-	context.Context
-	principal *Principal
+	context.Context //nolint:containedctx // it is one itself
+	principal       *Principal
+}
+
+func withPrincipal(ctx context.Context, p *Principal) context.Context {
+	return principalContext{ctx, p}
 }
 
 func (c principalContext) Value(key any) any {
@@ -141,8 +154,14 @@ func (c principalContext) Value(key any) any {
 }
 
 // PrincipalFrom returns who sent the request that ctx belongs to. There is nobody
-// unless a [Bearer] stands in front, and none may be there if it is Optional.
+// unless a [Bearer], [Login.RequireLogin] or [Either] stands in front, and none may be there
+// if the Bearer is Optional.
 func PrincipalFrom(ctx context.Context) (p *Principal, ok bool) {
-	p, ok = ctx.Value(principalKey{}).(*Principal)
-	return p, ok && p != nil
+	switch found := ctx.Value(principalKey{}).(type) {
+	case *Principal:
+		p = found
+	case func() *Principal: // of a session
+		p = found()
+	}
+	return p, p != nil
 }

@@ -18,6 +18,7 @@ type Requirement struct {
 	scopes []string       // to ask for, if one is missing
 	acr    []string       // to log in with
 	maxAge *time.Duration // to log in for
+	mapped bool           // it looks at the identity of a session
 }
 
 // Check reports which right p lacks. The error answers errors.Is for
@@ -102,16 +103,19 @@ func (e *ScopeError) Error() string {
 // Is reports whether target is [oidckit.ErrForbidden].
 func (e *ScopeError) Is(target error) bool { return target == oidckit.ErrForbidden }
 
-// RoleError says that a token lacks a role. It answers errors.Is for
+// RoleError says that a token or session lacks a role. It answers errors.Is for
 // [oidckit.ErrForbidden].
 type RoleError struct {
-	Path claims.Path // where roles are
-	Role string      // the one that is required
+	Path claims.Path // where roles are; empty for those that a Mapper finds
+	Role string      // the one that is required; of several any of which will do, the first
 	Err  error       // why there are no roles at all, if it is so
 }
 
 func (e *RoleError) Error() string {
-	text := "middleware: the role " + e.Role + " is missing at " + e.Path.String()
+	text := "middleware: the role " + e.Role + " is missing"
+	if path := e.Path.String(); path != "" {
+		text += " at " + path
+	}
 	// Why a claim could not be read is for people, and no verdict on the token.
 	if e.Err != nil {
 		text += ": " + e.Err.Error()
@@ -123,7 +127,8 @@ func (e *RoleError) Error() string {
 func (e *RoleError) Is(target error) bool { return target == oidckit.ErrForbidden }
 
 // RequireScopes requires all of the scopes, compared exactly: a scope that is a URL is
-// one text like any other. Without any it requires what nobody has.
+// one text like any other. Those of a session are what the provider granted, as it said so
+// at the login. Without any it requires what nobody has.
 func RequireScopes(scopes ...string) Requirement {
 	scopes = slices.Clone(scopes)
 	if len(scopes) == 0 {
@@ -160,12 +165,64 @@ func RequireAnyScope(scopes ...string) Requirement {
 
 // RequireRole requires a role in the list that path leads to, such as
 // claims.P("realm_access", "roles"). A claim that is missing or no list of strings
-// holds no role.
-func RequireRole(path claims.Path, role string) Requirement {
+// holds no role. Of a session it is the claim of the ID token, that of the userinfo if the ID
+// token does not have it, or else that of the access token, see LoginConfig.AccessTokens.
+func RequireRole(path claims.Path, role string) Requirement { return RequireRoles(path, role) }
+
+// RequireRoles requires all of the roles, read as [RequireRole] does. Without any it requires
+// what nobody has.
+func RequireRoles(path claims.Path, roles ...string) Requirement {
+	roles = slices.Clone(roles)
+	if len(roles) == 0 {
+		return Requirement{}
+	}
 	return Requirement{check: func(p *Principal) error {
-		has, err := p.Claims.Contains(path, role)
-		if !has || role == "" {
-			return &RoleError{Path: path, Role: role, Err: err}
+		for _, role := range roles {
+			if has, err := p.contains(path, role); !has || role == "" {
+				return &RoleError{Path: path, Role: role, Err: err}
+			}
+		}
+		return nil
+	}}
+}
+
+// RequireAnyRole requires one of the roles, read as [RequireRole] does. Without any it requires
+// what nobody has.
+func RequireAnyRole(path claims.Path, roles ...string) Requirement {
+	roles = slices.Clone(roles)
+	if len(roles) == 0 {
+		return Requirement{}
+	}
+	return Requirement{check: func(p *Principal) error {
+		var why error
+		for _, role := range roles {
+			has, err := p.contains(path, role)
+			if has && role != "" {
+				return nil
+			}
+			why = err
+		}
+		return &RoleError{Path: path, Role: roles[0], Err: why}
+	}}
+}
+
+// RequireMappedRoles requires all of the roles in the [claims.Identity] that
+// LoginConfig.Mapper makes. It is for sessions, behind [Login.RequireLogin] and [Either]: an
+// access token fulfils it never. Without any role it requires what nobody has.
+func RequireMappedRoles(roles ...string) Requirement {
+	roles = slices.Clone(roles)
+	if len(roles) == 0 {
+		return Requirement{}
+	}
+	return Requirement{mapped: true, check: func(p *Principal) error {
+		mapped, err := p.mappedRoles()
+		if errors.Is(err, oidckit.ErrUnavailable) || errors.Is(err, errNoIdentity) {
+			return err
+		}
+		for _, role := range roles {
+			if role == "" || !slices.Contains(mapped, role) {
+				return &RoleError{Role: role, Err: err}
+			}
 		}
 		return nil
 	}}
@@ -176,8 +233,8 @@ type Policy interface {
 	Check(claims.Set) error
 }
 
-// RequirePolicy requires that the claims satisfy a policy. Its errors mean what those of
-// [RequireFunc] mean.
+// RequirePolicy requires that the claims satisfy a policy; those of a session are those of
+// its ID token alone. Its errors mean what those of [RequireFunc] mean.
 func RequirePolicy(policy Policy) Requirement {
 	if policy == nil {
 		return Requirement{}
@@ -187,7 +244,7 @@ func RequirePolicy(policy Policy) Requirement {
 
 // RequireUser requires that a user is behind the token, as [Bearer.Kind] says. Read at
 // [KindOf], which is the default, what it can tell of your provider's tokens: one of
-// no known kind is refused.
+// no known kind is refused. Sessions are those of users.
 func RequireUser() Requirement { return requireKind(KindUser) }
 
 // RequireMachine requires that a client acts for itself, as [Bearer.Kind] says. Read at

@@ -1,25 +1,55 @@
 package middleware
 
 import (
+	"encoding/json"
+	"math"
 	"net/http"
 	"net/url"
 	"path"
 	"strings"
 )
 
-// returnTo is where a login ends: a path of this application, and none of the
-// login's own, which would start over or log out again.
+// returnTo is where a login ends: a path of this application as browsers see it, and none of
+// the login's own, which would start over or log out again. A path that is not below that of
+// PublicURL is taken for one that a proxy has cut off there.
 func (l *Login) returnTo(target string) string {
+	home := l.base + "/"
 	target = localPath(target)
 	u, err := url.Parse(target)
 	if err != nil {
-		return "/"
+		return home
 	}
-	switch u.Path { // decoded, as it is routed by
-	case l.loginPath(), l.logoutPath(), l.callbackPath():
-		return "/"
+	if u.Path != l.base && !strings.HasPrefix(u.Path, home) {
+		target = l.base + target
+	}
+	if sizeInJSON(target) > maxReturnTo || l.leadsToUs(u.Path) {
+		return home
 	}
 	return target
+}
+
+// sizeInJSON is how many bytes a cookie of a login has for v: some characters take six.
+func sizeInJSON(v any) int {
+	quoted, err := json.Marshal(v)
+	if err != nil {
+		return math.MaxInt
+	}
+	return len(quoted)
+}
+
+// leadsToUs reports whether path, decoded as it is routed by, is one of our own, however often
+// the path of PublicURL stands before it: a proxy may take it away, and so do we.
+func (l *Login) leadsToUs(path string) bool {
+	for {
+		if _, own := l.routes[path]; own {
+			return true
+		}
+		rest, below := strings.CutPrefix(path, l.base+"/")
+		if !below || l.base == "" {
+			return false
+		}
+		path = "/" + rest
+	}
 }
 
 // localPath returns target if every browser takes it for a path on the same host,

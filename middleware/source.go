@@ -5,6 +5,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -15,6 +16,7 @@ type Source struct {
 	private bool   // the answer must not be kept by caches that are shared
 	query   bool   // it looks at the query
 	cookie  string // the one that it looks at
+	header  string // likewise, in canonical form
 }
 
 // FromForm takes the token from the field access_token of a form in the body (RFC 6750
@@ -32,6 +34,30 @@ func FromCookie(name string) Source {
 		private: true, cookie: name,
 	}
 }
+
+// FromHeader takes the token from a header of the API's own, such as X-Api-Key, whose value
+// is the token, with or without the word Bearer before it. Handlers do not get the header,
+// unless KeepToken is set. Proxies may log it, for they know only Authorization to be
+// secret. A name that no header has, Host, and the headers that have a meaning of their own here
+// (Authorization, which is looked at anyway, DPoP, and Cookie) make the zero Source, which is no place.
+func FromHeader(name string) Source {
+	name = http.CanonicalHeaderKey(name)
+	if !isHeaderName(name) || slices.Contains(notForTokens, name) {
+		return Source{}
+	}
+	return Source{
+		find:    func(r *http.Request) ([]string, error) { return headerTokens(r.Header[name]), nil },
+		private: true, header: name,
+	}
+}
+
+// isHeaderName: field-name = token (RFC 9110 section 5.1).
+func isHeaderName(name string) bool {
+	return name != "" && !strings.ContainsFunc(name, func(c rune) bool { return !isTokenRune(c) })
+}
+
+// notForTokens: a server has the first one elsewhere; the others have readers of their own.
+var notForTokens = []string{"Host", "Authorization", "Cookie", http.CanonicalHeaderKey("DPoP")}
 
 // InsecureFromQuery takes the token from the parameter access_token of the URL (RFC 6750
 // section 2.3), which servers, proxies and browsers keep in logs and histories.
@@ -120,6 +146,18 @@ func cookieTokens(r *http.Request, name string) (tokens []string, err error) {
 	return tokens, err
 }
 
+// headerTokens leave out the scheme, in any case, and the one space behind it (RFC 9110
+// section 11.4).
+func headerTokens(values []string) (tokens []string) {
+	for _, value := range values {
+		if word, token, _ := strings.Cut(value, " "); strings.EqualFold(word, bearerScheme) {
+			value = token
+		}
+		tokens = append(tokens, value)
+	}
+	return tokens
+}
+
 // withoutToken is a copy of h that lacks the token; the caller's own stays as it was.
 func (b *Bearer) withoutToken(h http.Header) http.Header {
 	h = maps.Clone(h)
@@ -128,6 +166,7 @@ func (b *Bearer) withoutToken(h http.Header) http.Header {
 		if s.cookie != "" {
 			removeCookie(h, s.cookie)
 		}
+		delete(h, s.header)
 	}
 	return h
 }

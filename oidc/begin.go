@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/oidckit/oidckit/internal/fetch"
 )
 
 // FlowLifetime is how long a login may take from Begin to Finish.
@@ -45,6 +47,8 @@ type flow struct {
 	ClientID    string    `json:"c"`
 	RedirectURL string    `json:"r"`
 	Expires     time.Time `json:"e"`
+	// OfOption: RedirectURL is of WithRedirectURL, and not the one of the configuration.
+	OfOption bool `json:"o,omitempty"`
 
 	Resources []string `json:"u,omitempty"` // asked for, and asked for again with the code
 	demands
@@ -108,14 +112,11 @@ func checkParameters(v url.Values) error {
 // ClientConfig demand that; the AuthorizationURL then tells nothing of it. What cannot be
 // pushed is not sent in another way.
 //
-// It fails if an option names a protected parameter, with [ErrNoEndpoint] if the
+// It fails if there is no redirect URL, if an option names a protected parameter, with [ErrNoEndpoint] if the
 // provider has no endpoint for it, with a *[ResponseError] if the provider does not take
 // what is pushed, and with an error that answers errors.Is for oidckit.ErrUnavailable if
 // the provider's metadata cannot be had, or nothing can be pushed at the moment.
 func (c *Client) Begin(ctx context.Context, options ...Option) (*Flow, error) {
-	if c.cfg.RedirectURL == "" {
-		return nil, errors.New("oidc: ClientConfig.RedirectURL is required for logins")
-	}
 	f := flow{
 		State: random(), Nonce: random(), Verifier: random(),
 		Issuer: c.provider.issuer, ClientID: c.cfg.ClientID, RedirectURL: c.cfg.RedirectURL,
@@ -148,6 +149,13 @@ func (c *Client) Begin(ctx context.Context, options ...Option) (*Flow, error) {
 // loginParameters returns the authorization request, and puts into f what of it the
 // answer will be compared with.
 func (c *Client) loginParameters(f *flow, options []Option) (url.Values, error) {
+	back, options, err := splitOptions(options)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.setRedirectURL(back); err != nil {
+		return nil, err
+	}
 	params := cloneValues(c.cfg.AdditionalParameters)
 	for _, o := range options {
 		if slices.Contains(singleParameters, o.name) {
@@ -166,7 +174,46 @@ func (c *Client) loginParameters(f *flow, options []Option) (url.Values, error) 
 	setResources(params, c.cfg.Resources)
 	f.Resources = slices.Clone(params["resource"])
 	c.setParameters(params, *f)
+	if mode, ok := back["response_mode"]; ok {
+		if mode != "query" && mode != "form_post" {
+			return nil, errors.New(`oidc: WithResponseMode: the mode must be "query" or "form_post"`)
+		}
+		params.Set("response_mode", mode)
+	}
 	return params, nil
+}
+
+// splitOptions takes out of options those that say how the browser comes back, by name.
+func splitOptions(options []Option) (back map[string]string, others []Option, err error) {
+	back = map[string]string{}
+	for _, o := range options {
+		if !o.begin {
+			others = append(others, o)
+			continue
+		}
+		if _, twice := back[o.name]; twice {
+			return nil, nil, fmt.Errorf("oidc: the option for %q is there twice", o.name)
+		}
+		back[o.name] = o.value
+	}
+	return back, others, nil
+}
+
+// setRedirectURL replaces that of the configuration if an option gives one, and fails if
+// there is neither.
+func (f *flow) setRedirectURL(back map[string]string) error {
+	given, ok := back["redirect_uri"]
+	if !ok {
+		if f.RedirectURL == "" {
+			return errors.New("oidc: ClientConfig.RedirectURL is required for logins without WithRedirectURL")
+		}
+		return nil
+	}
+	if err := fetch.CheckURL(given, false); err != nil {
+		return fmt.Errorf("oidc: WithRedirectURL %q: %w", given, err)
+	}
+	f.RedirectURL, f.OfOption = given, true
+	return nil
 }
 
 // singleParameters have one value, so that an option replaces that of

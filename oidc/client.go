@@ -59,6 +59,10 @@ type ClientConfig struct {
 	MaxAge time.Duration
 	// RequiredClaims must be in ID tokens and not null.
 	RequiredClaims []claims.Path
+	// Policy says whose ID tokens are ours at all, as [AccessTokenConfig] has it: those of a
+	// Google Workspace by its "hd", for example. A login of anybody else is refused with
+	// [ReasonPolicy]. The zero Policy is none.
+	Policy claims.Policy `json:",omitzero"`
 	// DecryptionKeys open encrypted ID tokens (OpenID Connect Core section 10.2). With
 	// them, ID tokens that are not encrypted are refused. They open encrypted userinfo as
 	// well, which need not be encrypted.
@@ -202,7 +206,7 @@ func cloneValues(v url.Values) url.Values {
 func (c *Client) setVerifiers(secret clientauth.Secret) (err error) {
 	c.idTokens, err = newIDTokenVerifier("ClientConfig", c.provider, IDTokenConfig{
 		ClientID: c.cfg.ClientID, TrustedAudiences: c.cfg.TrustedAudiences, Algorithms: c.cfg.IDTokenAlgorithms,
-		Leeway: c.cfg.Leeway, MaxAge: c.cfg.MaxAge, RequiredClaims: c.cfg.RequiredClaims,
+		Leeway: c.cfg.Leeway, MaxAge: c.cfg.MaxAge, RequiredClaims: c.cfg.RequiredClaims, Policy: c.cfg.Policy,
 		DecryptionKeys: c.cfg.DecryptionKeys, InsecureAllowUnencrypted: c.cfg.InsecureAllowUnencrypted,
 	})
 	if err != nil {

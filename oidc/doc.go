@@ -30,7 +30,8 @@
 //
 // Encrypted tokens are opened with DecryptionKeys and then judged as any other. An API
 // that sees the same tokens again and again can have them remembered:
-// [TokenCacheConfig].
+// [TokenCacheConfig]. One that decides by groups which tokens do not have asks the
+// provider for them: [UserInfoVerifier].
 //
 // # Calls
 //

@@ -1,12 +1,14 @@
 package oidc
 
 import (
+	"cmp"
 	"context"
 	"crypto/subtle"
 	"errors"
 	"fmt"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/oauth2"
@@ -110,6 +112,8 @@ func (c *Client) Finish(ctx context.Context, f *Flow, callback url.Values) (*Tok
 	if err := id.checkAuthentication(f.f.demands, c.provider.now(), c.idTokens.leeway); err != nil {
 		return nil, err
 	}
+	// "OPTIONAL, if identical to the scope requested by the client" (RFC 6749 section 5.1).
+	answer.Scope = cmp.Or(answer.Scope, strings.Join(c.cfg.Scopes, " "))
 	return c.tokens(answer, c.provider.now(), id, slices.Clone(f.f.Resources)), nil
 }
 
@@ -136,7 +140,7 @@ func (c *Client) checkCallback(ctx context.Context, f *Flow, callback url.Values
 	}
 	now := c.provider.now()
 	switch {
-	case f.f.Issuer != c.provider.issuer || f.f.ClientID != c.cfg.ClientID || f.f.RedirectURL != c.cfg.RedirectURL:
+	case f.f.Issuer != c.provider.issuer || f.f.ClientID != c.cfg.ClientID || !f.f.OfOption && f.f.RedirectURL != c.cfg.RedirectURL:
 		return "", &CallbackError{Parameter: "state", Problem: "belongs to a login with another client"}
 	case !now.Before(f.f.Expires):
 		return "", &CallbackError{Parameter: "state", Problem: "has expired"}

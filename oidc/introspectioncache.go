@@ -17,6 +17,7 @@ import (
 // introspectionCache keeps what the provider said about tokens, and asks about one token
 // once at a time. It belongs to one verifier, hence to one configuration.
 type introspectionCache struct {
+	of        string // what the provider is asked for, for errors
 	now       func() time.Time
 	logger    *slog.Logger
 	key       func(token string) [sha256.Size]byte
@@ -43,7 +44,7 @@ const (
 )
 
 func newIntrospectionCache(cfg IntrospectionCacheConfig, p *Provider) (*introspectionCache, error) {
-	c := &introspectionCache{now: p.now, logger: p.logger, key: newTokenKey(), asking: make(map[[sha256.Size]byte]*flight[*AccessToken])}
+	c := &introspectionCache{of: "introspection", now: p.now, logger: p.logger, key: newTokenKey(), asking: make(map[[sha256.Size]byte]*flight[*AccessToken])}
 	if cfg == (IntrospectionCacheConfig{}) {
 		return c, nil
 	}
@@ -106,7 +107,7 @@ func (c *introspectionCache) flight(key [sha256.Size]byte, ask func(context.Cont
 		return f, nil
 	}
 	if len(c.asking) >= maxIntrospecting {
-		return nil, unavailable("introspection", errIntrospecting)
+		return nil, unavailable(c.of, errIntrospecting)
 	}
 	f := newFlight[*AccessToken]()
 	c.asking[key] = f

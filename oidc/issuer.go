@@ -81,6 +81,11 @@ func (p *issuerPolicy) mayBe(iss string) bool {
 	return ok && ok2 && isTenant(tenant) && (p.anyTenant || slices.Contains(p.tenants, tenant))
 }
 
+// TrustsIssuer reports whether what was issued by iss can be the provider's: it is Config.Issuer,
+// one of IssuerAliases, or that of one of Tenants. It is for what was verified once, and kept
+// while the configuration changed; no token is verified by it.
+func (p *Provider) TrustsIssuer(iss string) bool { return p.issuers.mayBe(iss) }
+
 // issuerOf reads "iss" and judges it. With a template, it must be the one that the
 // tenant of the same token makes of it: neither of the two claims counts alone.
 func (p *Provider) issuerOf(claims payload) (string, error) {

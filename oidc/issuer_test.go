@@ -84,6 +84,7 @@ func TestJ36_IssuerAliases(t *testing.T) {
 		"": false, "https://id3.example": false,
 	} {
 		t.Run(iss, func(t *testing.T) {
+			require.Equal(t, accepted, p.TrustsIssuer(iss))
 			everyVerifier(t, op, p, object{"iss": iss}, func(t *testing.T, err error) {
 				if accepted {
 					require.NoError(t, err)
@@ -201,9 +202,11 @@ func TestJ36_TenantsAreTheProvidersOwn(t *testing.T) {
 		op.Sign(object{"typ": "at+jwt"}, with(accessClaims(op), object{"iss": issuerFor(tenantA), "tid": tenantA})))
 	require.NoError(t, err)
 	require.Equal(t, issuerFor(tenantA), token.Issuer)
+	require.True(t, p.TrustsIssuer(issuerFor(tenantA)))
 	_, err = newVerifier(t, p).Verify(t.Context(),
 		op.Sign(object{"typ": "at+jwt"}, with(accessClaims(op), object{"iss": issuerFor(tenantC), "tid": tenantC})))
 	requireRefused(t, err, oidc.ReasonIssuer, "iss")
+	require.False(t, p.TrustsIssuer(issuerFor(tenantC)))
 }
 
 func TestJ36_TenantClaim(t *testing.T) {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/oidckit/oidckit"
+	"github.com/oidckit/oidckit/claims"
 	"github.com/oidckit/oidckit/clientauth"
 	"github.com/oidckit/oidckit/oidc"
 	"github.com/oidckit/oidckit/oidc/oidctest"
@@ -727,5 +728,42 @@ func TestG10_NothingSecretIsPrinted(t *testing.T) {
 				require.NotContains(t, out.String(), s, "%s is in %s", s, out.String())
 			}
 		})
+	}
+}
+
+// "OPTIONAL, if identical to the scope requested by the client" (RFC 6749 section 5.1).
+func TestScopeOfALogin(t *testing.T) {
+	for name, tt := range map[string]struct {
+		answer any
+		want   string
+	}{
+		"left out": {nil, "openid profile email"},
+		"narrowed": {"openid", "openid"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			op, client := setup(t)
+			op.OnTokenResponse(func(r map[string]any) {
+				if delete(r, "scope"); tt.answer != nil {
+					r["scope"] = tt.answer
+				}
+			})
+			require.Equal(t, tt.want, mustLogin(t, op, client).OAuth2.Extra("scope"))
+		})
+	}
+}
+
+func TestClientPolicy(t *testing.T) {
+	policy, err := claims.RequiredClaims(map[string]any{"hd": "example.com"})
+	require.NoError(t, err)
+	op := newOP(t)
+	client := newClient(t, newProvider(t, op), func(cfg *oidc.ClientConfig) { cfg.Policy = policy })
+	for hd, reason := range map[string]oidc.Reason{"example.com": "", "evil.example": oidc.ReasonPolicy} {
+		op.OnIDToken(func(_, c map[string]any) { c["hd"] = hd })
+		_, err := login(t, op, client)
+		if reason == "" {
+			require.NoError(t, err)
+			continue
+		}
+		requireRefused(t, err, reason, "hd")
 	}
 }

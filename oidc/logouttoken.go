@@ -1,6 +1,7 @@
 package oidc
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -74,7 +75,7 @@ type LogoutTokenVerifier struct {
 }
 
 // NewLogoutTokenVerifier returns a verifier for logout tokens. It does no I/O; errors
-// are about cfg alone.
+// are about cfg alone. Who has a Client calls [Client.NewLogoutTokenVerifier].
 func NewLogoutTokenVerifier(p *Provider, cfg LogoutTokenConfig) (*LogoutTokenVerifier, error) {
 	if cfg.MaxAge == 0 {
 		cfg.MaxAge = 5 * time.Minute
@@ -96,6 +97,30 @@ func NewLogoutTokenVerifier(p *Provider, cfg LogoutTokenConfig) (*LogoutTokenVer
 		cfg.Replay = &replayMemory{now: p.now}
 	}
 	return &LogoutTokenVerifier{trust: t, clientID: cfg.ClientID, replay: cfg.Replay}, nil
+}
+
+// NewLogoutTokenVerifier returns a verifier for the logout tokens of this client, which are
+// signed and encrypted as its ID tokens are (OpenID Connect Back-Channel Logout 1.0 section
+// 2.4): what cfg leaves zero is the client's. ClientID is best left empty, and no other than
+// the client's. Keys and Algorithms go together, as do DecryptionKeys and
+// InsecureAllowUnencrypted: those of the client are taken if cfg has neither. It does no I/O;
+// errors are about cfg alone.
+func (c *Client) NewLogoutTokenVerifier(cfg LogoutTokenConfig) (*LogoutTokenVerifier, error) {
+	if c == nil || c.idTokens == nil {
+		return nil, errors.New("oidc: Client was not made by NewClient")
+	}
+	if cfg.ClientID != "" && cfg.ClientID != c.cfg.ClientID {
+		return nil, errors.New("oidc: LogoutTokenConfig.ClientID is that of another client: leave it empty")
+	}
+	cfg.ClientID = c.cfg.ClientID
+	if len(cfg.Algorithms) == 0 && cfg.Keys == nil {
+		cfg.Algorithms, cfg.Keys = c.idTokens.algorithms, c.idTokens.keys
+	}
+	if len(cfg.DecryptionKeys) == 0 && !cfg.InsecureAllowUnencrypted {
+		cfg.DecryptionKeys, cfg.InsecureAllowUnencrypted = c.idTokens.decryption, c.idTokens.plain
+	}
+	cfg.Leeway = cmp.Or(cfg.Leeway, c.idTokens.leeway)
+	return NewLogoutTokenVerifier(c.provider, cfg)
 }
 
 // Verify verifies a logout token, the form parameter "logout_token" of the request

@@ -230,3 +230,83 @@ func TestG10_LogoutTokenPrintsItsIssuer(t *testing.T) {
 	// Its claims are there for who asks for them.
 	require.True(t, json.Valid(token.Claims.Raw()))
 }
+
+// Logout tokens are signed and encrypted as the client's ID tokens are (OpenID Connect
+// Back-Channel Logout 1.0 sections 2.4 and 2.6), and in no other way.
+func TestJ40_LogoutTokensOfAClient(t *testing.T) {
+	t.Parallel()
+	op, ours := newOP(t), newRecipient(t)
+	header := object{"typ": "logout+jwt", "alg": "HS256"}
+	hs := func(key string) string { return oidctest.SignHMAC(header, logoutClaims(op), []byte(key)) }
+	es := op.Sign(object{"typ": "logout+jwt"}, logoutClaims(op))
+	source, err := jwks.Symmetric([]byte(secret), "HS512")
+	require.NoError(t, err)
+	symmetric := func(c *oidc.ClientConfig) { c.IDTokenAlgorithms = []string{"HS256"} }
+	encrypted := func(c *oidc.ClientConfig) { c.DecryptionKeys = []jwks.DecryptionKey{ours.key} }
+	for name, tt := range map[string]struct {
+		client func(*oidc.ClientConfig)
+		cfg    oidc.LogoutTokenConfig
+		raw    string
+		reason oidc.Reason // empty if it is good
+	}{
+		"as it is":                     {func(*oidc.ClientConfig) {}, oidc.LogoutTokenConfig{}, es, ""},
+		"HS, and it is not":            {func(*oidc.ClientConfig) {}, oidc.LogoutTokenConfig{}, hs(secret), oidc.ReasonAlgorithm},
+		"HS":                           {symmetric, oidc.LogoutTokenConfig{}, hs(secret), ""},
+		"HS by another secret":         {symmetric, oidc.LogoutTokenConfig{}, hs(secret + "x"), oidc.ReasonSignature},
+		"the provider's key, and HS":   {symmetric, oidc.LogoutTokenConfig{}, es, oidc.ReasonAlgorithm},
+		"other keys by configuration":  {symmetric, oidc.LogoutTokenConfig{Algorithms: []string{"HS512"}, Keys: source}, hs(secret), oidc.ReasonAlgorithm},
+		"the provider's by algorithms": {symmetric, oidc.LogoutTokenConfig{Algorithms: []string{"ES256"}}, es, ""},
+		"encrypted":                    {encrypted, oidc.LogoutTokenConfig{}, ours.encrypt(t, es), ""},
+		"not encrypted":                {encrypted, oidc.LogoutTokenConfig{}, es, oidc.ReasonEncryption},
+		"encrypted, and it is not":     {func(*oidc.ClientConfig) {}, oidc.LogoutTokenConfig{}, ours.encrypt(t, es), oidc.ReasonEncryption},
+		"encrypted for another":        {encrypted, oidc.LogoutTokenConfig{DecryptionKeys: []jwks.DecryptionKey{newRecipient(t).key}}, ours.encrypt(t, es), oidc.ReasonEncryption},
+		"encrypted or not": {func(c *oidc.ClientConfig) { encrypted(c); c.InsecureAllowUnencrypted = true },
+			oidc.LogoutTokenConfig{}, es, ""},
+		"of another client": {func(c *oidc.ClientConfig) { c.ClientID = "other" }, oidc.LogoutTokenConfig{}, es, oidc.ReasonAudience},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			v, err := newClient(t, newProvider(t, op), tt.client).NewLogoutTokenVerifier(tt.cfg)
+			require.NoError(t, err)
+			if err = judgeLogout(t, v)(t.Context(), tt.raw); tt.reason == "" {
+				require.NoError(t, err)
+				return
+			}
+			var e *oidc.Error
+			require.ErrorAs(t, err, &e)
+			require.Equal(t, tt.reason, e.Reason)
+		})
+	}
+}
+
+func TestLogoutTokensOfAClient_Leeway(t *testing.T) {
+	t.Parallel()
+	for _, own := range []bool{false, true} {
+		op, cfg, leeway := newOP(t), oidc.LogoutTokenConfig{}, 3*time.Minute
+		if own {
+			cfg.Leeway, leeway = time.Second, time.Second
+		}
+		v, err := newClient(t, newProvider(t, op), func(c *oidc.ClientConfig) { c.Leeway = 3 * time.Minute }).NewLogoutTokenVerifier(cfg)
+		require.NoError(t, err)
+		good, late := op.Sign(nil, with(logoutClaims(op), object{"jti": "a"})), op.Sign(nil, with(logoutClaims(op), object{"jti": "b"}))
+		op.Advance(2*time.Minute + leeway - 1)
+		require.NoError(t, judgeLogout(t, v)(t.Context(), good))
+		op.Advance(1)
+		requireRefused(t, judgeLogout(t, v)(t.Context(), late), oidc.ReasonExpired, "exp")
+	}
+}
+
+func TestLogoutTokensOfAClient_Configuration(t *testing.T) {
+	t.Parallel()
+	client := newClient(t, newProvider(t, newOP(t)))
+	_, err := client.NewLogoutTokenVerifier(oidc.LogoutTokenConfig{ClientID: "other"})
+	require.ErrorContains(t, err, "LogoutTokenConfig.ClientID")
+	_, err = client.NewLogoutTokenVerifier(oidc.LogoutTokenConfig{ClientID: oidctest.ClientID})
+	require.NoError(t, err)
+	_, err = client.NewLogoutTokenVerifier(oidc.LogoutTokenConfig{InsecureAllowUnencrypted: true})
+	require.ErrorContains(t, err, "InsecureAllowUnencrypted")
+	for _, none := range []*oidc.Client{nil, new(oidc.Client)} {
+		_, err = none.NewLogoutTokenVerifier(oidc.LogoutTokenConfig{})
+		require.Error(t, err)
+	}
+}

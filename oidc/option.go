@@ -15,6 +15,7 @@ import (
 type Option struct {
 	name, value string
 	login       bool // it says how a person logs in, which other calls have nothing to do with
+	begin       bool // it says how the browser comes back, which Begin alone has to do with
 }
 
 // Format prints the name of the parameter, with every verb: its value may be a token.
@@ -63,6 +64,22 @@ func WithACRValues(values ...string) Option {
 	return Option{name: "acr_values", value: strings.Join(values, " "), login: true}
 }
 
+// WithRedirectURL sets "redirect_uri" of one login, in place of ClientConfig.RedirectURL and
+// by its rules: https, or loopback. So one client can have several, as where each connection
+// has one of its own (RFC 9700 section 4.4.2). The flow keeps it for [Client.Finish]. It goes
+// with [Client.Begin] alone, once.
+func WithRedirectURL(url string) Option {
+	return Option{name: "redirect_uri", value: url, login: true, begin: true}
+}
+
+// WithResponseMode sets "response_mode": "form_post" has the provider answer by a form that
+// the browser posts to the redirect URL (OAuth 2.0 Form Post Response Mode), "query" in its
+// query, as it is without this option. [Client.Finish] takes the parameters of either: let the
+// handler read the one that was asked for alone. It goes with [Client.Begin] alone, once.
+func WithResponseMode(mode string) Option {
+	return Option{name: "response_mode", value: mode, login: true, begin: true}
+}
+
 // ownParameters say who asks and how he proves it: no option replaces them in any request.
 var ownParameters = []string{
 	"grant_type", "client_id", "client_secret", "client_assertion", "client_assertion_type", "request", "request_uri", "dpop_jkt",
@@ -100,6 +117,9 @@ func addParameters(form url.Values, options []Option) error {
 func addLoginParameters(form url.Values, options []Option) error {
 	wanted := url.Values{}
 	for _, o := range options {
+		if o.begin {
+			return fmt.Errorf("oidc: the option for %q is of Begin alone", o.name)
+		}
 		wanted.Add(o.name, o.value)
 	}
 	for name, values := range wanted {

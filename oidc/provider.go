@@ -53,13 +53,19 @@ type Config struct {
 
 	// HTTPClient makes every request to the provider: its transport, with proxy,
 	// certificate authorities and client certificate. Redirects are never
-	// followed, and an answer takes 10 s and 1 MiB at most. Nil means one of our
+	// followed, and an answer takes Timeout and 1 MiB at most. Nil means one of our
 	// own.
 	HTTPClient *http.Client
 	// Header is added to every request, to whatever host the metadata name.
 	Header http.Header
 	// InsecureHTTP allows plain http to hosts other than loopback.
 	InsecureHTTP bool
+	// Timeout is how long a request may take, its answer included; default 10 s, at most a
+	// minute.
+	Timeout time.Duration
+	// KeysMaxFresh is how long the provider's keys are fresh, unless its answers say less:
+	// see [jwks.RemoteConfig]. 0 leaves it to the answers.
+	KeysMaxFresh time.Duration
 	// PublicOnly refuses to connect to addresses that are not on the public Internet,
 	// looked at after DNS: for issuers that others than the operator choose. Providers
 	// in a network of one's own need it off.
@@ -103,7 +109,8 @@ func NewProvider(cfg Config) (*Provider, error) {
 		p.now = time.Now
 	}
 	transport := fetch.Config{
-		HTTPClient: cfg.HTTPClient, Header: cfg.Header, InsecureHTTP: cfg.InsecureHTTP, PublicOnly: cfg.PublicOnly, Now: p.now,
+		HTTPClient: cfg.HTTPClient, Header: cfg.Header, InsecureHTTP: cfg.InsecureHTTP, PublicOnly: cfg.PublicOnly,
+		Timeout: cfg.Timeout, Now: p.now,
 	}
 	if err := transport.Check(); err != nil {
 		return nil, fmt.Errorf("oidc: Config.%w", err)
@@ -128,7 +135,8 @@ func NewProvider(cfg Config) (*Provider, error) {
 		}
 		p.keys, err = jwks.NewRemote(jwks.RemoteConfig{
 			URL: cfg.Override.JWKSURI, Locate: locate, HTTPClient: cfg.HTTPClient, Header: cfg.Header, InsecureHTTP: cfg.InsecureHTTP,
-			PublicOnly: cfg.PublicOnly, Trace: cfg.Trace, Logger: cfg.Logger, Now: p.now,
+			PublicOnly: cfg.PublicOnly, Timeout: cfg.Timeout, RefreshAfter: cfg.KeysMaxFresh, MaxFresh: cfg.KeysMaxFresh,
+			Trace: cfg.Trace, Logger: cfg.Logger, Now: p.now,
 		})
 	}
 	if err != nil {
@@ -149,7 +157,7 @@ func newMetadata(cfg Config) (discovery.Source, error) {
 	case cfg.Metadata == nil:
 		return discovery.New(discovery.Config{
 			Issuer: cfg.Issuer, DiscoveryURL: cfg.DiscoveryURL, Rewrite: cfg.Rewrite, Override: cfg.Override,
-			HTTPClient: cfg.HTTPClient, Header: cfg.Header, InsecureHTTP: cfg.InsecureHTTP, PublicOnly: cfg.PublicOnly,
+			HTTPClient: cfg.HTTPClient, Header: cfg.Header, InsecureHTTP: cfg.InsecureHTTP, PublicOnly: cfg.PublicOnly, Timeout: cfg.Timeout,
 			Logger: cfg.Logger, Now: cfg.Now,
 		})
 	case cfg.Issuer != cfg.Metadata.Issuer:

@@ -46,6 +46,11 @@ func (c *Client) UserInfo(ctx context.Context, tokens *Tokens) (*UserInfo, error
 	if err := c.owns(tokens); err != nil {
 		return nil, err
 	}
+	return c.userInfoOf(ctx, tokens.OAuth2, tokens.IDToken.Subject)
+}
+
+// userInfoOf asks for the person whom somebody we trust has called subject.
+func (c *Client) userInfoOf(ctx context.Context, token *oauth2.Token, subject string) (*UserInfo, error) {
 	m, err := c.metadata(ctx)
 	if err != nil {
 		return nil, err
@@ -53,7 +58,7 @@ func (c *Client) UserInfo(ctx context.Context, tokens *Tokens) (*UserInfo, error
 	if m.UserInfoEndpoint == "" {
 		return nil, fmt.Errorf("%w: userinfo_endpoint", ErrNoEndpoint)
 	}
-	resp, err := c.askUserInfo(ctx, m.UserInfoEndpoint, tokens.OAuth2)
+	resp, err := c.askUserInfo(ctx, m.UserInfoEndpoint, token)
 	switch {
 	case err != nil:
 		return nil, err
@@ -69,7 +74,7 @@ func (c *Client) UserInfo(ctx context.Context, tokens *Tokens) (*UserInfo, error
 	// Section 5.3.2: "The sub Claim in the UserInfo Response MUST be verified to
 	// exactly match the sub Claim in the ID Token".
 	sub, err := p.text("sub")
-	if err != nil || sub != tokens.IDToken.Subject {
+	if err != nil || sub != subject {
 		return nil, &Error{Reason: ReasonSubject, Claim: "sub", Err: err}
 	}
 	return &UserInfo{Subject: sub, Claims: p.set}, nil

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/oidckit/oidckit/claims"
+	"github.com/oidckit/oidckit/examples/internal/apiflags"
 	"github.com/oidckit/oidckit/oidc/oidctest"
 )
 
@@ -29,9 +30,9 @@ const (
 func newAPI(t *testing.T, args ...string) (http.Handler, *oidctest.Provider) {
 	t.Helper()
 	p := oidctest.Start(t)
-	cfg, err := parseFlags(append([]string{"-issuer", p.Issuer(), "-audience", audience, "-public-url", "https://api.example.com"}, args...))
+	cfg, err := apiflags.Parse(append([]string{"-issuer", p.Issuer(), "-audience", audience, "-public-url", "https://api.example.com"}, args...))
 	require.NoError(t, err)
-	cfg.now = p.Now
+	cfg.Now = p.Now
 	h, err := newHandler(cfg, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	return h, p
@@ -161,15 +162,15 @@ func TestRolesClaim(t *testing.T) {
 // The defaults of the Deploy document for its REST API: the audience is the client, the
 // algorithm RS256; the keys are where the metadata say.
 func TestDeploy_RESTDefaults(t *testing.T) {
-	cfg, err := parseFlags([]string{"-issuer", "https://id.example", "-client-id", "deploy"})
+	cfg, err := apiflags.Parse([]string{"-issuer", "https://id.example", "-client-id", "deploy"})
 	require.NoError(t, err)
-	require.Equal(t, []string{"https://id.example"}, cfg.issuers)
-	require.Equal(t, "deploy", cfg.audience)
-	require.Equal(t, "RS256", cfg.jwsAlg)
-	require.Empty(t, cfg.jwksURI)
-	require.Nil(t, cfg.secretKey.source)
-	require.Equal(t, claims.P("sub"), cfg.usernameClaim)
-	require.Equal(t, claims.P("realm_access", "roles"), cfg.rolesClaim)
+	require.Equal(t, []string{"https://id.example"}, cfg.Issuers)
+	require.Equal(t, []string{"deploy"}, cfg.Audiences)
+	require.Equal(t, "RS256", cfg.JWSAlg)
+	require.Empty(t, cfg.JWKSURI)
+	require.Nil(t, cfg.SecretKey.Source)
+	require.Equal(t, claims.P("sub"), cfg.UsernameClaim)
+	require.Equal(t, claims.P("realm_access", "roles"), cfg.RolesClaim)
 }
 
 // Both claims must be there, and the name must be one.

@@ -3,15 +3,16 @@
 //	go run ./examples/api
 //
 // starts it with a provider of its own and prints curl lines with fresh tokens.
-// With -issuer it takes the tokens of real providers: -h lists all flags, and
-// try.sh tries each of them.
+// With -issuer it takes the tokens of real providers, and with -config what a deploy-oidc.yaml
+// of Digital.ai Deploy says: -h lists all flags, try.sh tries each of them, README.md explains.
 //
 //	GET  /public   everybody
 //	GET  /whoami   any good token
-//	GET  /reports  the scope reports:read
-//	POST /admin    the role admin, at the path of -roles-claim
+//	GET  /reports  the scope reports:read        } with -routes, those
+//	POST /admin    the role admin, at -roles-claim } of that file
 //
 //	GET  /.well-known/oauth-protected-resource   what clients need to know (RFC 9728)
+//	GET  /healthz, /readyz                       for orchestrators; ready with the provider's keys
 package main
 
 import (
@@ -21,57 +22,39 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"time"
 
+	"github.com/oidckit/oidckit/examples/internal/apiflags"
+	"github.com/oidckit/oidckit/examples/internal/deploy"
 	"github.com/oidckit/oidckit/examples/internal/serve"
-	"github.com/oidckit/oidckit/oidc/oidctest"
 )
 
 func main() { serve.Main("api", run) }
 
 func run(ctx context.Context, args []string) error {
-	cfg, err := parseFlags(args)
+	cfg, err := apiflags.Parse(args)
 	if err != nil {
 		return err
 	}
-	listener, err := net.Listen("tcp", cfg.listen)
+	if cfg.Check {
+		return cfg.Deploy.Check(ctx, deploy.Environment{Now: cfg.Now}, os.Stdout)
+	}
+	listener, err := net.Listen("tcp", cfg.Listen)
 	if err != nil {
 		return fmt.Errorf("-listen: %w: write a free host:port, such as 127.0.0.1:8081", err)
 	}
 	base := "http://" + listener.Addr().String()
-	cfg.publicURL = cmp.Or(cfg.publicURL, base)
+	cfg.PublicURL = cmp.Or(cfg.PublicURL, base)
 	fmt.Println("The API is at", base)
-	if len(cfg.issuers) == 0 {
+	if len(cfg.Issuers) == 0 {
 		provider, err := embeddedProvider(&cfg, base) //nolint:contextcheck // it serves until Close
 		if err != nil {
 			return err
 		}
 		defer func() { _ = provider.Close() }() // the program ends
 	}
-	handler, err := newHandler(cfg, slog.New(slog.NewTextHandler(os.Stderr, nil)))
+	handler, err := newHandler(cfg, slog.New(slog.NewTextHandler(os.Stderr, nil))) //nolint:contextcheck // mapping roles asks nobody
 	if err != nil {
 		return err
 	}
 	return serve.HTTP(ctx, listener, handler)
-}
-
-// tokenLife lets a printed token be tried at leisure.
-const tokenLife = time.Hour
-
-// embeddedProvider starts a provider in this process, points cfg to it and prints
-// tokens to try.
-func embeddedProvider(cfg *config, base string) (*oidctest.Provider, error) {
-	p, err := oidctest.Listen("127.0.0.1:0", oidctest.Config{AccessTokenTTL: tokenLife})
-	if err != nil {
-		return nil, err
-	}
-	cfg.issuers, cfg.audience = []string{p.Issuer()}, cmp.Or(cfg.audience, "https://api.example.com")
-	reader, admin := p.AccessToken("bob", cfg.audience, "reports:read"), p.AccessToken("alice", cfg.audience)
-	fmt.Printf("The embedded provider is at %s\n\nTry (the tokens last %v):\n\n", p.Issuer(), tokenLife)
-	fmt.Printf("curl -i %s/public\n\n# without a token: 401\ncurl -i %s/whoami\n\n", base, base)
-	fmt.Printf("# bob, with the scope reports:read\ncurl -i -H 'Authorization: Bearer %s' %s/whoami\n\n", reader, base)
-	fmt.Printf("curl -i -H 'Authorization: Bearer %s' %s/reports\n\n", reader, base)
-	fmt.Printf("# bob is no admin: 403\ncurl -i -X POST -H 'Authorization: Bearer %s' %s/admin\n\n", reader, base)
-	fmt.Printf("# alice, with the role admin\ncurl -i -X POST -H 'Authorization: Bearer %s' %s/admin\n", admin, base)
-	return p, nil
 }

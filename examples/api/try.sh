@@ -251,6 +251,68 @@ call 503 "" "${args[@]}"
 header "Retry-After: "
 good "$OPAQUE_ISSUER_JWT"
 
+# -routes: those of a file, for a provider like that of Fedora
+start -issuer "$IPSILON_ISSUER" -audience other -audience "$CLIENT_ID" -introspection-url "$IPSILON_ISSUER/introspect" \
+  -client-id "$CLIENT_ID" -client-secret env:CLIENT_SECRET -client-auth-method client_secret_post -routes fedora.yaml
+metadata_here
+good "$PACKAGER" /me/groups
+good "$PACKAGER"
+body '"roles":["packager","http://admin.fedoraproject.org/accounts/cla/done"]'
+bearer "$PACKAGER" /packages
+call 200 "" -X POST "${args[@]}"
+bearer "$PACKAGER" /packages/golang
+call 403 "Bearer $realm, error=\"insufficient_scope\", $metadata" -X DELETE "${args[@]}"
+logged 'the role provenpackager is missing'
+bearer "$PACKAGER" /wiki/api
+call 403 "Bearer $realm, error=\"insufficient_scope\", scope=\"https://fedoraproject.org/wiki/api\", $metadata" -X POST "${args[@]}"
+call 404 "" "$BASE/reports"
+start -issuer "$IPSILON_ISSUER" -audience "$CLIENT_ID" -introspection-url "$IPSILON_ISSUER/introspect" \
+  -client-id "$CLIENT_ID" -client-secret env:CLIENT_SECRET -client-auth-method client_secret_post -routes fedora.yaml -userinfo-url "$NOWHERE/userinfo"
+good "$PACKAGER" /me/groups
+bearer "$PACKAGER" /packages
+call 503 "" -X POST "${args[@]}"
+header "Retry-After: "
+
+# -routes alone: the embedded provider is like that of Fedora, and prints lines too.
+start -routes fedora.yaml
+for _ in $(seq 400); do
+  [[ $(grep -c '^curl ' "$WORK/out") == 6 ]] && break
+  sleep 0.05
+done
+statuses=""
+while read -r line; do
+  if [[ $line == "curl -i "* ]]; then statuses+="$(eval "curl -sS -o /dev/null -w '%{http_code} ' ${line#curl -i}")"; fi
+done <"$WORK/out"
+[[ $statuses == "403 200 200 200 403 200 " ]] || fail "the printed lines: $statuses"
+echo "ok the printed lines: $statuses"
+
+# -config: what is taken is in a deploy-oidc.yaml.
+start -config "$DEPLOY_CONFIG"
+metadata_here
+good "$DEPLOY_ALICE"
+body '"username":"alice"'
+bad "$ALICE" audience
+call 200 "" "$BASE/healthz"
+call 200 "" "$BASE/readyz"
+start -config "$DEPLOY_CONFIG" -require-dpop -public-url https://api.example.com
+metadata_at https://api.example.com/.well-known/oauth-protected-resource
+call 401 "DPoP $realm, $metadata, $algs" "$BASE/whoami"
+stop
+
+# -config with -check: a table, and an error if something is wrong.
+start -issuer "$SILENT_ISSUER" -audience "$AUDIENCE"
+call 503 "" "$BASE/readyz"
+stop
+"$API" -config "$DEPLOY_CONFIG" -check >"$WORK/body" || fail "-check finds something: $(cat "$WORK/body")"
+body 'access-token.audience'
+echo "ok -check"
+refused 'are wrong, see the table' -config "$DEPLOY_CONFIG_SILENT" -check
+grep -qF 'no metadata: ' "$WORK/out" || fail "$(cat "$WORK/out")"
+refused 'clientSecrte: is not known: did you mean clientSecret?' -config "$DEPLOY_CONFIG_WRONG" -check
+refused '-audience is what -config decides' -config "$DEPLOY_CONFIG" -audience x
+refused 'add -config' -check
+refused 'no such file' -config "$WORK/no such file"
+
 # What is wrong with the flags, and what to write.
 readonly real=(-issuer "$ISSUER" -audience "$AUDIENCE")
 refused 'add -issuer' -require-dpop
@@ -267,6 +329,11 @@ refused 'write env: and a variable, or file: and a path' "${real[@]}" -jws-alg H
 refused 'write env: and a variable, or file: and a path' "${real[@]}" -jws-alg HS256 -secret-key "file:$WORK/no such file"
 refused 'add -client-id and -client-secret' "${real[@]}" -introspection-url "$ISSUER/introspect"
 refused 'add that, or leave it out' "${real[@]}" -client-secret env:SECRET
+refused 'add -client-id' "${real[@]}" -routes fedora.yaml
+refused 'roles_from: [userinfo.groups], or leave it out' "${real[@]}" -userinfo-url "$ISSUER/userinfo"
+refused 'write client_secret_basic or client_secret_post' "${real[@]}" -client-auth-method none
+refused 'pagur is no namespace: did you mean pagure?' "${real[@]}" -client-id x -routes "$ROUTES_WRONG"
+refused 'leave one -issuer' "${real[@]}" -issuer "$OTHER_ISSUER" -client-id x -routes fedora.yaml
 refused 'a dot in a name is written \.' -roles-claim ''
 refused 'a dot in a name is written \.' -username-claim 'a..b'
 refused 'write -name value' issuer

@@ -20,13 +20,14 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 	"github.com/stretchr/testify/require"
 
+	"github.com/oidckit/oidckit/examples/internal/apiflags"
 	"github.com/oidckit/oidckit/jwks"
 	"github.com/oidckit/oidckit/oidc"
 	"github.com/oidckit/oidckit/oidc/oidctest"
 )
 
 // tried are the "ok" lines of try.sh: one that ended early must not pass.
-const tried = 78
+const tried = 104
 
 // Every flag, tried with curl against providers of oidctest.
 func TestTry(t *testing.T) {
@@ -53,7 +54,7 @@ func TestTry(t *testing.T) {
 func TestTry_KnowsEveryFlag(t *testing.T) {
 	script, err := os.ReadFile("try.sh")
 	require.NoError(t, err)
-	new(config).flags().VisitAll(func(f *flag.Flag) {
+	new(apiflags.Config).Flags().VisitAll(func(f *flag.Flag) {
 		require.Regexp(t, `(?m)^(start|refused|  "\$API"| +-client-id|readonly real).* -`+f.Name+"\\b", string(script), "try.sh does not try -%s", f.Name)
 	})
 }
@@ -64,6 +65,14 @@ func tryEnvironment(t *testing.T, dir string) map[string]string {
 	p, other, opaque := oidctest.Start(t), oidctest.Start(t), oidctest.Start(t, func(c *oidctest.Config) { c.OpaqueAccessTokens = true })
 	silent := oidctest.Start(t)
 	silent.SetFault(oidctest.Discovery, oidctest.Fault{Status: 500})
+	ipsilon := oidctest.Start(t, func(c *oidctest.Config) {
+		client := oidctest.DefaultClient()
+		client.AuthMethod = "client_secret_post"
+		c.Clients, c.OpaqueAccessTokens = []oidctest.Client{client}, true
+	})
+	likeIpsilon(new(apiflags.Config), ipsilon)
+	fedora, err := os.ReadFile("fedora.yaml")
+	require.NoError(t, err)
 	key := newKey(t)
 	bound := claimsOf(p, "cnf", map[string]any{"jkt": thumbprint(t, key)})
 	rs256, es256 := map[string]any{"alg": "RS256", "typ": "at+jwt"}, map[string]any{"alg": "ES256", "typ": "at+jwt"}
@@ -94,6 +103,13 @@ func tryEnvironment(t *testing.T, dir string) map[string]string {
 		"OPAQUE_OTHER_AUDIENCE": opaque.AccessToken("bob", "https://other.example"),
 		"OPAQUE_ISSUER_JWT":     opaque.Sign(rs256, claimsOf(opaque)),
 		"NOWHERE":               nowhere(t),
+
+		"IPSILON_ISSUER": ipsilon.Issuer(),
+		"PACKAGER":       ipsilon.AccessToken("alice", "", "openid", "https://id.fedoraproject.org/scope/groups", "https://id.fedoraproject.org/scope/cla"),
+		"ROUTES_WRONG":   write(t, dir, strings.Replace(string(fedora), "[pagure:issue_create]", "[pagur:issue_create]", 1)),
+
+		"DEPLOY_CONFIG": deployFile(t, p), "DEPLOY_CONFIG_SILENT": deployFile(t, silent), "DEPLOY_CONFIG_WRONG": deployFile(t, p, "clientSecrte: x"),
+		"DEPLOY_ALICE": p.AccessToken("alice", deployAudience),
 
 		"BOUND": token, "PROOF": proof(t, key, token, "/whoami"),
 		"PROOF_OTHER_PATH": proof(t, key, token, "/admin"), "PROOF_OTHER_KEY": proof(t, newKey(t), token, "/whoami"),

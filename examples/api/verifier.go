@@ -1,27 +1,53 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"time"
 
-	"github.com/oidckit/oidckit/claims"
 	"github.com/oidckit/oidckit/clientauth"
+	"github.com/oidckit/oidckit/examples/internal/apiflags"
+	"github.com/oidckit/oidckit/examples/internal/deploy"
 	"github.com/oidckit/oidckit/jwks"
 	"github.com/oidckit/oidckit/middleware"
 	"github.com/oidckit/oidckit/oidc"
 )
 
-// newVerifier judges the tokens of all issuers, each by the policy of its own.
-func newVerifier(cfg config) (middleware.TokenVerifier, error) {
+// A verifier verifies tokens, bound ones too.
+type verifier interface {
+	middleware.TokenVerifier
+	oidc.BoundVerifier
+}
+
+// judges are the verifiers of the API, and whom they rest on.
+type judges struct {
+	tokens    verifier
+	persons   verifier // asks for userinfo besides, if roles are there
+	providers []*oidc.Provider
+}
+
+func (j *judges) ready(ctx context.Context) (err error) {
+	for _, p := range j.providers {
+		err = errors.Join(err, p.Ready(ctx))
+	}
+	return err
+}
+
+// newJudges judges the tokens of all issuers, each by the policy of its own.
+func newJudges(cfg apiflags.Config) (*judges, error) {
+	if cfg.Deploy != nil {
+		return deployJudges(cfg)
+	}
+	j := &judges{}
 	var verifiers []*oidc.AccessTokenVerifier
-	for _, issuer := range cfg.issuers {
+	for _, issuer := range cfg.Issuers {
 		provider, err := newProvider(cfg, issuer)
 		if err != nil {
 			return nil, err
 		}
 		v, err := oidc.NewAccessTokenVerifier(provider, oidc.AccessTokenConfig{
-			Audience: []string{cfg.audience}, Algorithms: []string{cfg.jwsAlg},
-			RequiredClaims: []claims.Path{cfg.usernameClaim, cfg.rolesClaim},
+			Audience: cfg.Audiences, Algorithms: []string{cfg.JWSAlg}, RequiredClaims: cfg.RequiredClaims(),
 			// This demonstration takes the tokens of any provider. Leave it out where
 			// the provider follows RFC 9068.
 			InsecureAllowUntyped: true,
@@ -29,25 +55,36 @@ func newVerifier(cfg config) (middleware.TokenVerifier, error) {
 		if err != nil {
 			return nil, err
 		}
-		if cfg.introspectionURL != "" {
-			return withOpaque(cfg, provider, v)
-		}
-		verifiers = append(verifiers, v)
+		j.providers, verifiers = append(j.providers, provider), append(verifiers, v)
 	}
-	issuers, err := oidc.NewIssuers(oidc.IssuersConfig{Verifiers: verifiers, Now: cfg.now})
+	issuers, err := oidc.NewIssuers(oidc.IssuersConfig{Verifiers: verifiers, Now: cfg.Now})
 	if err != nil {
 		return nil, fmt.Errorf("-issuer is there twice: write each once: %w", err)
 	}
-	return issuers, nil
+	j.tokens, j.persons = issuers, issuers
+	if cfg.IntrospectionURL == "" && !cfg.AsksUserInfo() {
+		return j, nil
+	}
+	return j, j.ask(cfg)
 }
 
-func newProvider(cfg config, issuer string) (*oidc.Provider, error) {
-	about := oidc.Config{Issuer: issuer, Now: cfg.now}
-	about.Override.JWKSURI = cfg.jwksURI
-	about.Override.IntrospectionEndpoint = cfg.introspectionURL
-	if cfg.secretKey.source != nil {
+// deployJudges judges as the file says, roles by the claim that it names.
+func deployJudges(cfg apiflags.Config) (*judges, error) {
+	provider, err := cfg.Deploy.NewAPIProvider(deploy.Environment{Now: cfg.Now})
+	if err != nil {
+		return nil, err
+	}
+	v, err := cfg.Deploy.NewVerifier(provider)
+	return &judges{v, v, []*oidc.Provider{provider}}, err
+}
+
+func newProvider(cfg apiflags.Config, issuer string) (*oidc.Provider, error) {
+	about := oidc.Config{Issuer: issuer, Now: cfg.Now}
+	about.Override.JWKSURI = cfg.JWKSURI
+	about.Override.IntrospectionEndpoint, about.Override.UserInfoEndpoint = cfg.IntrospectionURL, cfg.UserInfoURL
+	if cfg.SecretKey.Source != nil {
 		var err error
-		if about.Keys, err = jwks.Symmetric([]byte(cfg.secretKey.value), cfg.jwsAlg); err != nil {
+		if about.Keys, err = jwks.Symmetric([]byte(cfg.SecretKey.Value), cfg.JWSAlg); err != nil {
 			return nil, fmt.Errorf("-secret-key: %w", err)
 		}
 	}
@@ -58,24 +95,40 @@ func newProvider(cfg config, issuer string) (*oidc.Provider, error) {
 	return provider, nil
 }
 
-// opaqueMaxAge is for how long a token may be good here after the provider revoked it.
-const opaqueMaxAge = 10 * time.Second
+// answersMaxAge is for how long a token may be good here after the provider revoked it, and
+// somebody be in a group that they left.
+const answersMaxAge = 10 * time.Second
 
-// withOpaque has the provider asked about tokens that are no JWTs. The form of a token
-// decides who judges it, and nobody gets a second opinion.
-func withOpaque(cfg config, provider *oidc.Provider, jwts oidc.BoundVerifier) (middleware.TokenVerifier, error) {
-	client, err := oidc.NewClient(provider, oidc.ClientConfig{
-		ClientID: cfg.clientID, ClientAuth: clientauth.SecretBasic(cfg.clientSecret.source),
-	})
-	if err != nil {
-		return nil, fmt.Errorf("-client-id: %w", err)
+// ask has the provider asked about tokens that are no JWTs, and for userinfo. The form of a
+// token decides who judges it, and nobody gets a second opinion.
+func (j *judges) ask(cfg apiflags.Config) error {
+	auth := clientauth.None() // userinfo alone needs no secret
+	switch secret := cfg.ClientSecret.Source; {
+	case secret == nil:
+	case cfg.ClientAuth == "client_secret_post":
+		auth = clientauth.SecretPost(secret)
+	default:
+		auth = clientauth.SecretBasic(secret)
 	}
-	opaque, err := oidc.NewIntrospectionVerifier(client, oidc.IntrospectionVerifierConfig{
-		Audience: []string{cfg.audience}, RequiredClaims: []claims.Path{cfg.usernameClaim, cfg.rolesClaim},
-		Cache: oidc.IntrospectionCacheConfig{MaxAge: opaqueMaxAge},
-	})
+	client, err := oidc.NewClient(j.providers[0], oidc.ClientConfig{ClientID: cfg.ClientID, ClientAuth: auth})
 	if err != nil {
-		return nil, err
+		return fmt.Errorf("-client-id: %w", err)
 	}
-	return oidc.NewTokenDispatcher(oidc.TokenDispatcherConfig{JWT: jwts, Opaque: opaque})
+	cache := oidc.IntrospectionCacheConfig{MaxAge: answersMaxAge}
+	if cfg.IntrospectionURL != "" {
+		opaque, err := oidc.NewIntrospectionVerifier(client, oidc.IntrospectionVerifierConfig{
+			Audience: cfg.Audiences, RequiredClaims: cfg.RequiredClaims(), Cache: cache,
+		})
+		if err != nil {
+			return err
+		}
+		if j.tokens, err = oidc.NewTokenDispatcher(oidc.TokenDispatcherConfig{JWT: j.tokens, Opaque: opaque}); err != nil {
+			return err
+		}
+		j.persons = j.tokens
+	}
+	if cfg.AsksUserInfo() {
+		j.persons, err = oidc.NewUserInfoVerifier(client, oidc.UserInfoVerifierConfig{Verifier: j.tokens, Cache: cache})
+	}
+	return err
 }

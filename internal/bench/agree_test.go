@@ -76,6 +76,20 @@ func TestThrough(t *testing.T) {
 	}
 }
 
+// TestSessions: each way of keeping a session lets its browser through, again and again.
+func TestSessions(t *testing.T) {
+	t.Parallel()
+	g, err := bench.Sessions(t.Context())
+	require.NoError(t, err)
+	var peers []string
+	for _, c := range g {
+		peers = append(peers, c.Peer)
+		require.NoError(t, c.Once())
+		require.NoError(t, c.Once())
+	}
+	require.Equal(t, bench.SessionPeers(), peers)
+}
+
 // badTokens are tokens with one thing wrong each.
 func badTokens(t *testing.T, rig *bench.Rig) map[string]string {
 	change := func(name string, value any) string {

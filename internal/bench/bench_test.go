@@ -17,6 +17,7 @@ func BenchmarkBearerParallel(b *testing.B) { run(b, bench.BearerParallel) }
 func BenchmarkWrap(b *testing.B)           { run(b, bench.Wrap) }
 func BenchmarkHot(b *testing.B)            { run(b, bench.Hot) }
 func BenchmarkHotParallel(b *testing.B)    { run(b, bench.HotParallel) }
+func BenchmarkRequireLogin(b *testing.B)   { run(b, bench.RequireLogin) }
 
 // rigs serve all benchmarks and end with the process, as the keys of a service do.
 var rigs = sync.OnceValues(func() (bench.Rigs, error) { return bench.NewRigs(context.Background()) })

@@ -4,10 +4,12 @@ go 1.26
 
 require (
 	github.com/MicahParks/keyfunc/v3 v3.9.0
+	github.com/alexedwards/scs/v2 v2.9.0
 	github.com/auth0/go-jwt-middleware/v2 v2.3.1
 	github.com/coreos/go-oidc/v3 v3.21.0
 	github.com/go-jose/go-jose/v4 v4.1.9
 	github.com/golang-jwt/jwt/v5 v5.3.1
+	github.com/gorilla/securecookie v1.1.2
 	github.com/hashicorp/cap v0.15.0
 	github.com/lestrrat-go/httprc/v3 v3.0.6
 	github.com/lestrrat-go/jwx/v3 v3.4.0

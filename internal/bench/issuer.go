@@ -143,7 +143,7 @@ func (i *Issuer) pause(ctx context.Context, d time.Duration) error {
 
 func writeJSON(w http.ResponseWriter, document []byte) {
 	w.Header().Set("Content-Type", "application/json")
-	_, _ = w.Write(document) // a client that went away does not miss it
+	_, _ = w.Write(document) //nolint:gosec // G705: JSON, and a client that went away does not miss it
 }
 
 // Metadata returns a discovery document (OpenID Connect Discovery section 3) of the

@@ -15,14 +15,22 @@ type Sample struct {
 // ErrBenchmark is a measurement that ended early.
 var ErrBenchmark = errors.New("bench: the benchmark failed")
 
-// Sample measures the case once, for the flag test.benchtime.
-func (c Case) Sample() (Sample, error) {
+// Once does what is measured, and says why if that cannot be done.
+func (c Case) Once() error {
 	op, err := c.newOp()
 	if err == nil {
-		err = op() // a benchmark outside "go test" does not say why it failed
+		err = op()
 	}
 	if err != nil {
-		return Sample{}, fmt.Errorf("%s %s: %w", c.What, c.Name(), err)
+		return fmt.Errorf("%s %s: %w", c.What, c.Name(), err)
+	}
+	return nil
+}
+
+// Sample measures the case once, for the flag test.benchtime.
+func (c Case) Sample() (Sample, error) {
+	if err := c.Once(); err != nil { // a benchmark outside "go test" does not say why it failed
+		return Sample{}, err
 	}
 	r := testing.Benchmark(c.Benchmark)
 	if r.N == 0 {

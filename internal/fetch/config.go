@@ -42,6 +42,9 @@ type Config struct {
 	// that wants one (RFC 8705), as tls.Config.GetClientCertificate. Its connections are
 	// shared with no other client. HTTPClient must leave TLS to us: see Check.
 	ClientCertificate func(*tls.CertificateRequestInfo) (*tls.Certificate, error)
+	// Timeout is how long a request may take, its answer included: 0 means the constant of
+	// that name, a minute is the most.
+	Timeout time.Duration
 	// Now tells the time, for Retry-After; nil means time.Now.
 	Now func() time.Time
 }
@@ -52,6 +55,9 @@ type Config struct {
 func (cfg Config) Check() error {
 	if err := checkHeader(cfg.Header); err != nil {
 		return err
+	}
+	if cfg.Timeout < 0 || cfg.Timeout > time.Minute {
+		return problem("Timeout must be between 0, which is 10 s, and a minute")
 	}
 	if cfg.HTTPClient == nil {
 		return nil

@@ -1,6 +1,7 @@
 package fetch
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"io"
@@ -11,7 +12,7 @@ import (
 	"time"
 )
 
-// Limits of every request.
+// Limits of every request; see [Config.Timeout].
 const (
 	Timeout = 10 * time.Second
 	MaxBody = 1 << 20 // bytes, after decompression
@@ -35,6 +36,7 @@ func New(cfg Config) *Client {
 	if cfg.HTTPClient != nil {
 		c.http = *cfg.HTTPClient
 	}
+	c.cfg.Timeout = cmp.Or(cfg.Timeout, Timeout)
 	c.http.Transport = noRedirects{transport(cfg)}
 	c.cfg.HTTPClient, c.cfg.Header = nil, canonical(cfg.Header)
 	if c.cfg.Now == nil {
@@ -126,7 +128,7 @@ func (c *Client) exchange(req *http.Request, accept func(*Response) (ok bool, re
 	if err := c.check(req); err != nil {
 		return nil, &Error{Host: req.URL.Host, Err: err}
 	}
-	ctx, cancel := context.WithTimeout(req.Context(), Timeout)
+	ctx, cancel := context.WithTimeout(req.Context(), c.cfg.Timeout)
 	defer cancel()
 	resp, err := c.http.Do(c.dress(req.Clone(ctx))) //nolint:gosec // where it may go is what check decided
 	if err != nil {

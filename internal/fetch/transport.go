@@ -30,7 +30,6 @@ func newTransport(proxy func(*http.Request) (*url.URL, error), dialer *net.Diale
 		DialContext:            dialer.DialContext,
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout:    5 * time.Second,
-		ResponseHeaderTimeout:  Timeout,
 		MaxResponseHeaderBytes: 64 << 10,
 		IdleConnTimeout:        idleTimeout,
 		MaxIdleConns:           100,

@@ -31,7 +31,7 @@ func (o *OP) NewBrowser() *Browser {
 		panic(err) // never: it has no options to object to
 	}
 	b := &Browser{op: o}
-	b.Client = &http.Client{Jar: jar, Timeout: waitTimeout, CheckRedirect: b.checkRedirect}
+	b.Client = &http.Client{Jar: jar, Timeout: waitTimeout, CheckRedirect: b.checkRedirect, Transport: o.PKI.Transport()}
 	return b
 }
 
@@ -182,6 +182,7 @@ func (b *Browser) get(ctx context.Context, target string) (*http.Response, error
 	if err != nil {
 		return nil, err
 	}
+	req.Header.Set("Sec-Fetch-Site", "none") // as browsers do for an address that was typed
 	return b.Client.Do(req)
 }
 

@@ -8,8 +8,16 @@
 // certificates. A [Browser] stands for the person: it keeps cookies, follows redirects, logs in, lets devices in and logs
 // out; [OP.FinishCIBA] is the person's other device. [BuildExample] and [Run] start programs.
 //
+// [StartRedis] and [StartPostgres] start servers of their own, [StartProxy] a load balancer with TLS in front of several
+// processes of an application, and [Play] has Chromium do what a script in chromium/ says. The tests in replicas put
+// them together.
+//
 // Tests whose names begin with TestHarness try the provider by hand, without oidckit. Those that begin with TestOP are of
 // oidckit's client authentication and calls against it.
 //
-// Nothing here skips: what is missing fails the test and says what to do.
+// [StartKeycloak] starts a Keycloak; the tests in seeds run the lines of the four documented systems as they are
+// written, behind a stand-in for the Internet, and have libraries of other languages read the tokens that we mint.
+//
+// Nothing here skips but Keycloak, which is large: what is missing fails the test and says what to do. .ci/run sets
+// OIDCKIT_KEYCLOAK_REQUIRED, and then that fails too.
 package interop

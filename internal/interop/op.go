@@ -170,6 +170,27 @@ func (o *OP) Rotate(ctx context.Context, dropOld bool) error {
 	return o.control(ctx, "rotate", url.Values{"mode": {mode}}, nil)
 }
 
+// Grants returns how often a client asked the provider for tokens by each grant type. Requests that it refused are
+// counted once more under that name and " refused".
+func (o *OP) Grants(t testing.TB, clientID string) map[string]int {
+	t.Helper()
+	target := o.Issuer + "/test/grants?" + url.Values{"client_id": {clientID}}.Encode()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, target, nil)
+	if err != nil {
+		t.Fatalf("interop: %v", err)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatalf("interop: %v", err)
+	}
+	defer res.Body.Close()
+	var grants map[string]int
+	if err := json.NewDecoder(res.Body).Decode(&grants); err != nil {
+		t.Fatalf("interop: grants: %v", err)
+	}
+	return grants
+}
+
 // FinishCIBA is the user's answer on the other device to a backchannel authentication request. A client that is
 // registered for the ping has had it when this returns.
 func (o *OP) FinishCIBA(ctx context.Context, authReqID string, approved bool) error {
@@ -248,7 +269,7 @@ func (o *OP) Login(ctx context.Context, authorizationURL string) (*url.URL, erro
 	return o.NewBrowser().Authorize(ctx, authorizationURL)
 }
 
-// install runs npm ci where the provider's packages are missing or of another version than package.json says.
+// install runs npm ci where packages are missing or of another version than package.json says.
 func install(t testing.TB, dir string) {
 	t.Helper()
 	// Test binaries of several packages, and several tests of one, may come here at once. Closing the file unlocks it.
@@ -270,8 +291,8 @@ func install(t testing.TB, dir string) {
 	cmd.Dir = dir
 	cmd.WaitDelay = time.Second
 	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("interop: the provider's packages are not installed, and installing them failed: %v\n%s\ntry: cd internal/interop/op && %s",
-			err, out, "npm ci --ignore-scripts --no-audit --no-fund")
+		t.Fatalf("interop: packages are not installed, and installing them failed: %v\n%s\ntry: cd internal/interop/%s && %s",
+			err, out, filepath.Base(dir), "npm ci --ignore-scripts --no-audit --no-fund")
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"io"
+	"log"
 	"math/big"
 	"net"
 	"net/http"
@@ -22,6 +24,7 @@ import (
 type PKI struct {
 	authority tls.Certificate
 	pool      *x509.CertPool
+	transport *http.Transport
 }
 
 func newPKI(t testing.TB) *PKI {
@@ -32,8 +35,13 @@ func newPKI(t testing.TB) *PKI {
 	}, nil)
 	pool := x509.NewCertPool()
 	pool.AddCert(authority.Leaf)
-	return &PKI{authority: authority, pool: pool}
+	transport := &http.Transport{TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool}, MaxIdleConnsPerHost: 64}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &PKI{authority: authority, pool: pool, transport: transport}
 }
+
+// Transport is one for clients that trust this authority and nobody else.
+func (p *PKI) Transport() *http.Transport { return p.transport }
 
 // Pool returns the roots that a client needs to trust [OP.MTLS] and [PKI.Serve].
 func (p *PKI) Pool() *x509.CertPool { return p.pool.Clone() }
@@ -62,6 +70,8 @@ func clientTemplate(name string) *x509.Certificate {
 func (p *PKI) Serve(t testing.TB, handler http.Handler) *httptest.Server {
 	t.Helper()
 	server := httptest.NewUnstartedServer(handler)
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // a browser is told to trust it only after a first handshake
+	server.EnableHTTP2 = true                           // with it a browser has more than six requests under way
 	server.TLS = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{p.serverCertificate(t)}}
 	server.StartTLS()
 	t.Cleanup(server.Close)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"net"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -137,6 +138,27 @@ func (p *Process) Stop() {
 			<-p.exited
 		}
 	})
+}
+
+// Kill ends the program as a crash does: it has no say in it.
+func (p *Process) Kill() {
+	p.once.Do(func() {
+		_ = p.stdin.Close()
+		_ = p.cmd.Process.Kill() // fails where it has ended already
+		<-p.exited
+	})
+}
+
+// FreeAddress returns a loopback host:port where nobody listens, for a program that others must know of before it
+// starts, or that comes back to where it was.
+func FreeAddress(t testing.TB) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatalf("interop: %v", err)
+	}
+	defer func() { _ = listener.Close() }() // nobody has come
+	return listener.Addr().String()
 }
 
 // lockedBuffer lets a test look at output while it is written.

@@ -1,7 +1,6 @@
 package interop_test
 
 import (
-	"net"
 	"net/http"
 	"regexp"
 	"strings"
@@ -14,20 +13,11 @@ import (
 
 var webappReady = regexp.MustCompile(`^The application is at (http://\S+)$`)
 
-// freeAddress is one where nobody listens: the provider must know it before the application does.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer listener.Close()
-	return listener.Addr().String()
-}
-
 func TestWebapp(t *testing.T) {
 	bin := interop.BuildExample(t, "webapp")
 	for _, id := range []string{"app-basic", "app-public"} {
 		t.Run(id, func(t *testing.T) {
-			address := freeAddress(t)
+			address := interop.FreeAddress(t)
 			base := "http://" + address
 			op := interop.StartOP(t, []string{base + "/callback"}, interop.WithPostLogoutRedirectURIs(base+"/"))
 			client := op.Client(t, id)
@@ -85,7 +75,7 @@ func visit(t *testing.T, browser *interop.Browser, target string) answer {
 }
 
 func TestWebappShowsADeniedLogin(t *testing.T) {
-	address := freeAddress(t)
+	address := interop.FreeAddress(t)
 	base := "http://" + address
 	op := interop.StartOP(t, []string{base + "/callback"})
 	client := op.Client(t, "app-basic")

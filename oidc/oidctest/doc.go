@@ -13,9 +13,9 @@
 //		provider := oidctest.Start(t)
 //
 //		// Point the program at provider.Issuer(), oidctest.ClientID and
-//		// oidctest.ClientSecret, and have it make its authorization URL. Then:
-//		callback, err := provider.Login(t.Context(), authorizationURL, "alice")
-//		// The query of callback holds code, state and iss.
+//		// oidctest.ClientSecret, and start it, at app.URL. Then:
+//		resp, err := provider.Browser("alice").Get(app.URL + "/account")
+//		// resp is the page, for alice.
 //	}
 //
 // A program that stands for a provider is as short:
@@ -99,9 +99,19 @@
 //
 // # Testing a web login
 //
-// A test client with a cookie jar asks for a page with "Accept: text/html", stops at
-// the redirect to the provider (http.Client.CheckRedirect), hands its Location to
-// [Provider.Login], and asks for the URL that comes back.
+// [Provider.Browser] is a client with cookies that logs in by itself, so that a page
+// which needs a login is one request away:
+//
+//	browser := provider.Browser("alice")
+//	resp, err := browser.Get(app.URL + "/account")
+//	// … the account of alice, after a redirect to the provider and back …
+//
+// A test that looks at the steps sets CheckRedirect, or does without: a client of its
+// own stops at the redirect to the provider, hands its Location to [Provider.Login], and
+// asks for the URL that comes back.
+//
+// Logouts that begin at the provider are a POST of [Provider.LogoutToken] to the
+// backchannel_logout_uri of the program.
 //
 // # Keys
 //

@@ -57,7 +57,7 @@ func TestFaultsAtOtherEndpoints(t *testing.T) {
 	a = get(t, p, issuer+"/authorize")
 	require.Equal(t, "text/html; charset=utf-8", a.header.Get("Content-Type"))
 	_, err := p.Login(t.Context(), issuer+"/authorize?"+request().Encode(), "alice")
-	require.Error(t, err)
+	require.ErrorContains(t, err, "500 Internal Server Error: no redirect")
 }
 
 func TestOversized(t *testing.T) {
@@ -235,6 +235,15 @@ func TestLoginFails(t *testing.T) {
 	require.Error(t, err)
 	_, err = p.Login(t.Context(), "https://other.example/authorize?"+request().Encode(), "alice")
 	require.Error(t, err)
+	// What the provider's page says is said again.
+	_, err = p.Login(t.Context(), issuer+"/authorize?"+request("redirect_uri", "https://evil.example/").Encode(), "alice")
+	require.ErrorContains(t, err, "400 Bad Request: The redirect_uri is not registered for this client.")
+	// But what a fault sends is not ours.
+	p.SetFault(oidctest.Authorization, oidctest.Fault{Status: 400, Body: "<h1>Oops</h1>\n<p>planted</p>", ContentType: "text/html"})
+	_, err = p.Login(t.Context(), good, "alice")
+	require.Error(t, err)
+	require.NotContains(t, err.Error(), "planted")
+	p.SetFault(oidctest.Authorization, oidctest.Fault{})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err = p.Login(ctx, good, "alice")

@@ -16,9 +16,17 @@ const logoutTokenTTL = 2 * time.Minute
 
 // LogoutToken returns a logout token for a client (OpenID Connect Back-Channel
 // Logout 1.0, section 2.4), signed as its ID tokens are and encrypted as they are,
-// for a user, a session ("sid" of an ID token) or both; an empty one is left out.
-// The provider sends none by itself. It panics if there is no such client or user,
-// or if an OnLogoutToken hook leaves what cannot be signed.
+// for a user, a session or both; an empty one is left out. The session is "sid",
+// which every ID token of the provider has, each login another one: a test reads it
+// there, or chooses it by OnIDToken.
+//
+// The provider sends none by itself: a test posts it as the parameter logout_token.
+// Its "iat" has whole seconds, as the specification has it. A logout by sub alone
+// ends what began no later, so that it also ends a login of the same second: call
+// [Provider.Advance] between the two.
+//
+// LogoutToken panics if there is no such client or user, or if an OnLogoutToken hook
+// leaves what cannot be signed.
 func (p *Provider) LogoutToken(ctx context.Context, clientID, username, sid string) string {
 	c := p.client(clientID)
 	if c == nil {

@@ -18,6 +18,9 @@ func (p Passes) Table(groups []bench.Group) *report.Table {
 	t.Head = append(t.Head, columns...)
 	for _, g := range groups {
 		c := g[0]
+		if c.What == bench.RequireLogin { // has a table of its own: its peers are others
+			continue
+		}
 		of, unit := cpu, "CPU"
 		if c.Parallel() {
 			of, unit = wall, "wall"
@@ -33,6 +36,24 @@ func (p Passes) Table(groups []bench.Group) *report.Table {
 		if !c.Parallel() {
 			t.Add(counts...)
 		}
+	}
+	return t
+}
+
+// SessionTable has the requests of logged-in browsers.
+func (p Passes) SessionTable(groups []bench.Group) *report.Table {
+	t := &report.Table{Head: append([]string{"", "session"}, bench.SessionPeers()...)}
+	for _, g := range groups {
+		if g[0].What != bench.RequireLogin {
+			continue
+		}
+		times, counts := []string{"request with a session, CPU", g[0].Size}, []string{"request with a session, allocs", g[0].Size}
+		for _, c := range g {
+			times = append(times, p.time(keyOf(c), keyOf(g[0]), cpu))
+			counts = append(counts, p.count(keyOf(c)))
+		}
+		t.Add(times...)
+		t.Add(counts...)
 	}
 	return t
 }

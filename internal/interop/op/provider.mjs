@@ -45,6 +45,8 @@
 // with ?mode=all they are gone. It answers {"kids": {alg: kid}} of the new keys.
 // POST /test/account?name=NAME has an account of that name with the claims in the form's field "claims", a JSON object:
 // _claim_names and _claim_sources are possible.
+// GET /test/grants?client_id=ID answers how often the client asked for tokens by each grant type, {"refresh_token": 1}; what
+// was refused is counted once more as "refresh_token refused".
 // POST /test/ciba?auth_req_id=ID is the user's yes to a backchannel authentication, with &deny=yes the no.
 
 import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto';
@@ -459,6 +461,15 @@ let mtls; // where the TLS listener is
 let keys = newKeys();
 let provider;
 let callback;
+const grants = new Map(); // of a client_id, how often it asked for each grant type
+
+function countGrant(ctx, suffix) {
+  const name = `${ctx.oidc.params?.grant_type}${suffix}`;
+  const id = ctx.oidc.client?.clientId;
+  const counts = grants.get(id) ?? {};
+  counts[name] = (counts[name] ?? 0) + 1;
+  grants.set(id, counts);
+}
 
 // There is no way to reload the keys of a provider: another one over the same store takes its place.
 function install() {
@@ -466,6 +477,9 @@ function install() {
   registerOwnGrants(provider, keys);
   provider.use(pace(Number(flags['poll-interval'])));
   provider.on('server_error', (ctx, err) => console.error('server_error', ctx.path, err));
+  provider.on('grant.success', (ctx) => countGrant(ctx, ''));
+  provider.on('grant.error', (ctx) => { countGrant(ctx, ''); countGrant(ctx, ' refused'); });
+  provider.on('backchannel.error', (ctx, err) => console.error('backchannel.error', err.message));
   for (const event of ['authorization.error', 'grant.error', 'userinfo.error', 'end_session.error']) {
     provider.on(event, (ctx, err) => console.error(event, err.error, err.error_description ?? '', err.error_detail ?? ''));
   }
@@ -476,8 +490,12 @@ function rotate(mode, res) {
   const fresh = newKeys();
   keys = mode === 'all' ? fresh : [...fresh, ...keys]; // the first key that fits signs
   install();
+  sendJSON(res, { kids: Object.fromEntries(fresh.map(({ alg, kid }) => [alg, kid])) });
+}
+
+function sendJSON(res, value) {
   res.writeHead(200, { 'content-type': 'application/json' });
-  res.end(JSON.stringify({ kids: Object.fromEntries(fresh.map(({ alg, kid }) => [alg, kid])) }));
+  res.end(JSON.stringify(value));
 }
 
 async function setAccount(name, req, res) {
@@ -494,6 +512,7 @@ async function answerCIBA(query, res) {
 
 async function serve(req, res) {
   const url = new URL(req.url, issuer);
+  if (url.pathname === '/test/grants') return sendJSON(res, grants.get(url.searchParams.get('client_id')) ?? {});
   if (req.method === 'POST' && url.pathname === '/test/ciba') return answerCIBA(url.searchParams, res);
   if (req.method === 'POST' && url.pathname === '/test/account') return setAccount(url.searchParams.get('name'), req, res);
   if (req.method === 'POST' && url.pathname === '/test/rotate') return rotate(url.searchParams.get('mode'), res);

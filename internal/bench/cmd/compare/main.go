@@ -52,10 +52,11 @@ func main() {
 func run(w, progress io.Writer, f flags) error {
 	what := []string{
 		bench.Verify, bench.VerifyParallel, bench.Bearer, bench.BearerParallel, bench.Wrap, bench.Hot, bench.HotParallel,
+		bench.RequireLogin,
 	}
 	if f.quick {
 		f.passes, f.benchtime = 3, 15*time.Millisecond
-		what = []string{bench.Verify, bench.Wrap, bench.Hot, bench.HotParallel}
+		what = []string{bench.Verify, bench.Wrap, bench.Hot, bench.HotParallel, bench.RequireLogin}
 	}
 	if err := flag.Set("test.benchtime", f.benchtime.String()); err != nil {
 		return err
@@ -78,6 +79,7 @@ func run(w, progress io.Writer, f flags) error {
 	fmt.Fprintf(&out, "%s; %d passes of %v for each number; %s in all; %s.\n\n", machine, f.passes,
 		f.benchtime, time.Since(began).Round(time.Second), time.Now().UTC().Format("2 Jan 2006"))
 	out.WriteString(passes.Table(groups).String())
+	out.WriteString(passes.SessionTable(groups).String())
 	out.WriteString(report.Checks(passes.Checks()).String())
 	if f.write != "" {
 		return report.Replace(f.write, "compare", out.String())
