@@ -173,7 +173,7 @@ func TestLoad_CIExchange(t *testing.T) {
 		}
 		var answer struct{ Token string }
 		err = json.Unmarshal([]byte(text), &answer)
-		return answer.Token, accounts[client], err
+		return answer.Token, "acme/" + accounts[client], err
 	}}
 	l.run(t, base, process)
 }
