@@ -4,6 +4,8 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -11,6 +13,12 @@ import (
 )
 
 func TestRun(t *testing.T) {
+	out, err := os.Create(filepath.Join(t.TempDir(), "out")) // the token that it prints is not for the tests' log
+	require.NoError(t, err)
+	before := os.Stdout
+	os.Stdout = out
+	t.Cleanup(func() { os.Stdout = before; require.NoError(t, out.Close()) })
+
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	addr := l.Addr().String()
