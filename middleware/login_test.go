@@ -5,7 +5,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
 	"strings"
@@ -127,14 +126,13 @@ func (s *site) pages() http.Handler {
 type browser struct {
 	t    *testing.T
 	site *site
-	jar  *cookiejar.Jar
+	jar  http.CookieJar
 	http *http.Client
 }
 
 func (s *site) browser(t *testing.T) *browser {
 	t.Helper()
-	jar, err := cookiejar.New(nil)
-	require.NoError(t, err)
+	jar := oidctest.NewCookieJar()
 	// Not the default one, whose idle connections every httptest.Server that closes closes.
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)

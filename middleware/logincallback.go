@@ -10,11 +10,12 @@ import (
 )
 
 // callback ends a login at p. Without any parameter it is no answer: some have the provider
-// send browsers there after a logout, and then it leads to the login.
+// send browsers there after a logout, and then it leads to the start page, for a new login
+// would undo the logout where the provider remembers the user.
 func (l *Login) callback(p *loginProvider) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodGet && r.URL.RawQuery == "" {
-			l.stray(w, r, nil, LoginStep{Provider: p.id, Err: errNoAttempt, returnTo: l.base + "/"})
+			seeOther(w, l.base+"/")
 			return
 		}
 		answer, err := l.answerOf(w, r)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
-	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
 	"strings"
@@ -405,7 +404,7 @@ func TestF04_F16_F17_AttemptCookie(t *testing.T) {
 	}{
 		{"F04 none", func(_ *testing.T, b *browser, name, _ string) { b.set(name, "") }},
 		{"F04 of another login", func(t *testing.T, b *browser, name, _ string) {
-			b.jar, _ = cookiejar.New(nil)
+			b.jar = oidctest.NewCookieJar()
 			b.http.Jar = b.jar
 			b.begin("alice", "")
 		}},

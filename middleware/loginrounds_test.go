@@ -3,7 +3,6 @@ package middleware_test
 import (
 	"maps"
 	"net/http"
-	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
 	"strings"
@@ -557,8 +556,7 @@ func TestSessionStoreDown(t *testing.T) {
 	b.logIn("alice")
 	other := good.browser(t)
 	callback := other.begin("bob", "/one")
-	jar, err := cookiejar.New(nil)
-	require.NoError(t, err)
+	jar := oidctest.NewCookieJar()
 	for _, from := range []*browser{b, other} {
 		jar.SetCookies(bad.url, from.jar.Cookies(good.url))
 	}

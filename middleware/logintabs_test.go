@@ -190,7 +190,7 @@ func TestNeeds19_WhoeverComesByAnotherHost(t *testing.T) {
 }
 
 // Needs 35: some have the provider send browsers back to the callback after a logout. Without
-// any parameter it is no answer, and leads to the login.
+// any parameter it is no answer, and leads to the start page.
 func TestNeeds35_CallbackWithoutParameters(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -206,32 +206,22 @@ func TestNeeds35_CallbackWithoutParameters(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var told steps
 			s := newSiteAt(t, oidctest.Start(t, fastKeys, stoppedClock, func(c *oidctest.Config) {
 				client := oidctest.DefaultClient()
 				client.RedirectURIs = []string{"http://127.0.0.1" + tt.base + strings.TrimPrefix(tt.callback, tt.base)}
 				c.Clients = []oidctest.Client{client}
-			}), tt.configure, told.trace)
+			}), tt.configure)
 			b := s.browser(t)
-			for range 2 { // each login counts for one
-				res := b.get(tt.callback, navigate...)
-				requireRedirect(t, tt.base+"/login?restart=1&return_to="+url.QueryEscape(tt.base+"/"), res)
-				require.Equal(t, middleware.LoginRestarted, told.last(t).Kind)
-				callback := b.beginAt(res.location(), "alice")
-				if name == "form_post" {
-					res = b.posted(callback)
-				} else {
-					res = b.get(callback)
-				}
-				requireRedirect(t, tt.base+"/", res)
-				requireRedirect(t, tt.base+"/", b.get(tt.callback, navigate...)) // logged in as he is
-				require.Equal(t, middleware.LoginOver, told.last(t).Kind)
-				b.get(tt.base+"/logout", "Sec-Fetch-Site", "same-origin", "Sec-Fetch-Mode", "navigate")
-				require.Empty(t, b.sessionCookies())
+			requireRedirect(t, tt.base+"/", b.get(tt.callback, navigate...))
+			callback := b.beginAt(tt.base+"/login", "alice")
+			if name == "form_post" {
+				b.posted(callback)
+			} else {
+				b.get(callback)
 			}
-			// One that sends back nothing but that makes no circle.
-			requireRedirect(t, tt.base+"/login?restart=1&return_to="+url.QueryEscape(tt.base+"/"), b.get(tt.callback))
-			requirePage(t, http.StatusBadRequest, b.get(tt.callback))
+			require.NotEmpty(t, b.sessionCookies())
+			requireRedirect(t, tt.base+"/", b.get(tt.callback, navigate...)) // logged in as he is
+			require.NotEmpty(t, b.sessionCookies())
 		})
 	}
 }

@@ -2,7 +2,6 @@ package oidctest
 
 import (
 	"net/http"
-	"net/http/cookiejar"
 	"strings"
 )
 
@@ -15,10 +14,7 @@ import (
 // returns a new client, without cookies, which the caller may change: CheckRedirect sees each
 // redirect but those between the provider's own pages. Requests fail where Login does.
 func (p *Provider) Browser(username string) *http.Client {
-	jar, err := cookiejar.New(nil)
-	if err != nil { // unreachable: it has no other answer
-		panic(err)
-	}
+	jar := NewCookieJar()
 	return &http.Client{Jar: jar, Transport: &browser{p, username, jar}}
 }
 

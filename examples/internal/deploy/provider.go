@@ -14,6 +14,7 @@ import (
 	"github.com/oidckit/oidckit/discovery"
 	"github.com/oidckit/oidckit/jwks"
 	"github.com/oidckit/oidckit/jwks/keystore"
+	"github.com/oidckit/oidckit/middleware"
 	"github.com/oidckit/oidckit/oidc"
 )
 
@@ -201,4 +202,19 @@ func (s *Settings) PublicURL() (publicURL, callbackPath string) {
 		return "", ""
 	}
 	return u.Scheme + "://" + u.Host, u.Path
+}
+
+// SetLogin is how users of a web application log in.
+func (s *Settings) SetLogin(c *middleware.LoginConfig, env Environment) error {
+	provider, err := s.NewProvider(env)
+	if err != nil {
+		return err
+	}
+	if c.Client, err = s.NewClient(provider); err != nil {
+		return err
+	}
+	_, c.CallbackPath = s.PublicURL()
+	c.PostLogoutRedirectURL = s.PostLogoutRedirectURI
+	c.Mapper, err = s.NewMapper()
+	return err
 }

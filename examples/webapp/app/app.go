@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	_ "embed" // for the page
 	"encoding/json"
 	"html/template"
@@ -12,6 +13,8 @@ import (
 
 	"github.com/oidckit/oidckit/claims"
 	"github.com/oidckit/oidckit/clientauth"
+	"github.com/oidckit/oidckit/examples/internal/deploy"
+	"github.com/oidckit/oidckit/examples/internal/serve"
 	"github.com/oidckit/oidckit/middleware"
 	"github.com/oidckit/oidckit/oidc"
 )
@@ -20,7 +23,7 @@ import (
 // application's own handlers behind it.
 func (a *app) handler(o Options) (http.Handler, error) {
 	c := middleware.LoginConfig{
-		PublicURL: a.publicURL, Keys: a.keys, EphemeralKeys: a.keys == nil, FormPost: a.formPost,
+		PublicURL: a.PublicURL, Keys: a.Keys, EphemeralKeys: a.Keys == nil, FormPost: a.FormPost,
 		Pages: middleware.LoginPages{Name: "oidckit web application"}, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 	}
 	if err := a.setClient(&c); err != nil {
@@ -33,11 +36,11 @@ func (a *app) handler(o Options) (http.Handler, error) {
 	}
 	login, err := middleware.NewLogin(c)
 	if err != nil {
-		return nil, a.settings.Blame(err)
+		return nil, a.Settings.Blame(err)
 	}
 
 	named := middleware.RequireFunc(a.named)
-	admin := middleware.RequireRole(a.rolesClaim, "admin")
+	admin := middleware.RequireRole(a.RolesClaim, "admin")
 	recent := middleware.RequireMaxAge(5 * time.Minute) // who has not logged in for longer does again
 	pages := http.NewServeMux()
 	pages.Handle("GET /{$}", a.page("Home"))
@@ -46,29 +49,31 @@ func (a *app) handler(o Options) (http.Handler, error) {
 	pages.Handle("GET /admin", login.RequireLogin(a.page("Administration"), named, admin))
 	pages.Handle("GET /account", login.RequireLogin(a.page("Account settings"), named, recent))
 
-	mux := http.NewServeMux()
-	mux.Handle("/", a.afterLogout(login.Handler(pages)))
-	mux.HandleFunc("GET /healthz", func(http.ResponseWriter, *http.Request) {})
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
-		if err := login.Ready(r.Context()); err != nil {
-			http.Error(w, err.Error(), http.StatusServiceUnavailable)
-		}
-	})
-	return mux, nil
+	return serve.Health(login.Handler(pages), login.Ready), nil
 }
 
 // setClient says at which provider users log in, and as whose users.
 func (a *app) setClient(c *middleware.LoginConfig) error {
-	if a.settings != nil {
-		return a.bySettings(c)
+	if a.Settings != nil {
+		return a.Settings.SetLogin(c, deploy.Environment{})
 	}
-	provider, err := oidc.NewProvider(oidc.Config{Issuer: a.issuer})
+	provider, err := oidc.NewProvider(oidc.Config{Issuer: a.Issuer})
 	if err != nil {
 		return err
 	}
 	c.Client, err = oidc.NewClient(provider, oidc.ClientConfig{
-		ClientID: a.clientID, ClientSecret: clientauth.Secret(a.clientSecret), Scopes: strings.Fields(a.scopes),
+		ClientID: a.ClientID, ClientSecret: clientauth.Secret(a.ClientSecret), Scopes: strings.Fields(a.Scopes),
 	})
+	return err
+}
+
+// named requires a username at the place that -config names.
+func (a *app) named(p *middleware.Principal) error {
+	s, ok := p.Session()
+	if !ok || a.Settings == nil {
+		return nil
+	}
+	_, err := s.Identity(context.Background()) // nobody is asked
 	return err
 }
 
@@ -78,12 +83,12 @@ func (a *app) user(r *http.Request) map[string]any {
 	if !ok {
 		return nil
 	}
-	roles, _ := s.Strings(a.rolesClaim) // a claim that is no list gives no roles
+	roles, _ := s.Strings(a.RolesClaim) // a claim that is no list gives no roles
 	user := map[string]any{"iss": s.Issuer(), "sub": s.Subject(), "roles": roles, "claims": json.RawMessage(s.Claims().Raw())}
 	if info := s.UserInfo(); info != nil {
 		user["userinfo"] = json.RawMessage(info.Claims.Raw())
 	}
-	if id, err := s.Identity(r.Context()); a.settings != nil && err == nil {
+	if id, err := s.Identity(r.Context()); a.Settings != nil && err == nil {
 		user["name"], user["roles"] = id.Username, id.Roles
 		return user
 	}
@@ -114,7 +119,7 @@ func (a *app) page(title string) http.HandlerFunc {
 		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'")
 		h.Set("X-Content-Type-Options", "nosniff")
 		_ = pageTemplate.Execute(w, map[string]any{
-			"Title": title, "Note": r.PostFormValue("note"), "Issuer": a.issuer, "With": a.loginMethod(), "User": a.user(r),
+			"Title": title, "Note": r.PostFormValue("note"), "Issuer": a.Issuer, "With": a.LoginMethod(), "User": a.user(r),
 		})
 	}
 }

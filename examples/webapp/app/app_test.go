@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/cookiejar"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -68,8 +67,7 @@ type browser struct {
 
 func newBrowser(t *testing.T) *browser {
 	t.Helper()
-	jar, err := cookiejar.New(nil)
-	require.NoError(t, err)
+	jar := oidctest.NewCookieJar()
 	return &browser{t, &http.Client{Jar: jar, Timeout: 20 * time.Second}}
 }
 
@@ -357,4 +355,22 @@ func quiet(t *testing.T) {
 	stderr := os.Stderr
 	os.Stderr = null
 	t.Cleanup(func() { os.Stderr = stderr; _ = null.Close() })
+}
+
+// What a new application has to read is short.
+func TestTwoHundredLines(t *testing.T) {
+	lines := 0
+	for _, pattern := range []string{"../*.go", "*.go"} {
+		files, err := filepath.Glob(pattern)
+		require.NoError(t, err)
+		for _, file := range files {
+			if !strings.HasSuffix(file, "_test.go") {
+				text, err := os.ReadFile(file)
+				require.NoError(t, err)
+				lines += strings.Count(string(text), "\n")
+			}
+		}
+	}
+	require.NotZero(t, lines)
+	require.LessOrEqual(t, lines, 200)
 }
