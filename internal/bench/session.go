@@ -118,7 +118,8 @@ func newLogin(provider *oidctest.Provider, store middleware.Store) (*middleware.
 	if err != nil {
 		return nil, err
 	}
-	return middleware.NewLogin(middleware.LoginConfig{Client: client, PublicURL: siteURL, EphemeralKeys: true, Store: store, WithoutUserInfo: true})
+	now := time.Now() // a clock that stands still: a session that is a minute old is sealed anew once, not with each request
+	return middleware.NewLogin(middleware.LoginConfig{Client: client, PublicURL: siteURL, EphemeralKeys: true, Store: store, WithoutUserInfo: true, Now: func() time.Time { return now }})
 }
 
 // get is a request of a browser. It returns where that is sent to and the cookies it is given.
